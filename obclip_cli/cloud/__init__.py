@@ -1,0 +1,1 @@
+"""The cloud: sees a CloudRequest and nothing else. Never imports `device` or `prompts`."""

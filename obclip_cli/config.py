@@ -1,0 +1,230 @@
+"""The typed configuration: what may be set, how it is composed, and errors that name the nearest valid key."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from obclip_cli.errors import UserError
+from obclip_cli.resources import data_folder
+
+ORDERS = ("server_first", "client_first")
+STRATEGIES = ("all", "none")
+# Names of fields that Python keeps for itself.
+KEYWORDS = {"lambda": "lambda_"}
+
+
+@dataclass
+class ModelConfig:
+    """One diffusion model: `path` is `package:NAME`, a folder, or a hub id with its `revision`."""
+
+    path: str
+    revision: str | None = None
+
+
+@dataclass
+class PairConfig:
+    """A cloud model and a device model that share a latent space."""
+
+    name: str
+    cloud: ModelConfig
+    device: ModelConfig
+    taxonomy: str
+    guidance_scale: float = 7.0
+    dtype: str = "float32"
+    judge: str | None = None
+
+
+@dataclass
+class HybridConfig:
+    """Who runs which of the `steps` (T) denoising steps; the cloud runs `switch_point` (k) of them."""
+
+    steps: int = 25
+    switch_point: int = 10
+    order: str = "server_first"
+
+    def cloud_steps(self) -> tuple[int, int]:
+        """The cloud's steps as (first, one past the last)."""
+        if self.order == "server_first":
+            return 0, self.switch_point
+        return self.steps - self.switch_point, self.steps
+
+
+@dataclass
+class CacheConfig:
+    """Server-side accelerations: cache point r and skip point s, both in cloud steps; null is off."""
+
+    name: str = "none"
+    cache_point: int | None = None
+    skip_point: int | None = None
+
+
+@dataclass
+class PrivacyConfig:
+    """How the prompt is hidden. `lambda_` (key `privacy.lambda`): how much better than 1/N a guess may be."""
+
+    strategy: str = "all"
+    lambda_: float = 0.0
+    max_candidates: int = 64
+
+
+@dataclass
+class CloudConfig:
+    """`batch`: most candidates that the cloud holds at once."""
+
+    batch: int = 30
+
+
+@dataclass
+class Config:
+    """Everything a run depends on. `dataset` goes to the dataset's own class."""
+
+    pair: PairConfig
+    dataset: dict[str, Any]
+    hybrid: HybridConfig = field(default_factory=HybridConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    cloud: CloudConfig = field(default_factory=CloudConfig)
+    seed: int = 0
+
+
+def compose_config(overrides: Iterable[str] = ()) -> Config:
+    """Compose `configs/config.yaml` with Hydra overrides and check it.
+
+    Raises:
+        UserError: an unknown key or group, a value of the wrong type or out of range.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(data_folder("configs")), version_base="1.3"):
+            composed = compose("config", overrides=[normalise_override(o) for o in overrides])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(error)) from error
+    return typed(composed)
+
+
+def normalise_override(override: str) -> str:
+    """Check the form KEY=VALUE and that a group's option exists."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise UserError(f'"{override}" is not an override; write group.key=value, as in hybrid.switch_point=5')
+    group = data_folder("configs") / key
+    if group.is_dir():
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        if value not in options:
+            raise UserError(f"there is no {key} {value}; {nearest(value, options)}")
+    return override
+
+
+def typed(composed: DictConfig) -> Config:
+    """Turn a composed configuration into a checked `Config`."""
+    plain = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(plain, dict)
+    _check_keys(plain, Config, "")
+    for old, new in KEYWORDS.items():
+        if old in plain["privacy"]:
+            plain["privacy"][new] = plain["privacy"].pop(old)
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(error)) from error
+    assert isinstance(config, Config)
+    check(config)
+    return config
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as it is written to a file, under the names that are typed."""
+    container = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(container, dict)
+    result: dict[str, Any] = {str(key): value for key, value in container.items()}
+    result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
+    return result
+
+
+def check(config: Config) -> None:
+    """Refuse values out of range.
+
+    Raises:
+        UserError: names the key and what is allowed.
+    """
+    hybrid, cache, privacy = config.hybrid, config.cache, config.privacy
+    if hybrid.steps < 1:
+        raise UserError(f"hybrid.steps={hybrid.steps} must be at least 1")
+    if not 0 <= hybrid.switch_point <= hybrid.steps:
+        raise UserError(f"hybrid.switch_point={hybrid.switch_point} must lie in 0..{hybrid.steps} (hybrid.steps)")
+    _check_choice("hybrid.order", hybrid.order, ORDERS)
+    _check_choice("privacy.strategy", privacy.strategy, STRATEGIES)
+    if privacy.lambda_ != 0:
+        raise UserError(
+            f"privacy.lambda={privacy.lambda_}: the strategy {privacy.strategy} sends every candidate, "
+            "which makes lambda 0; leave it at 0"
+        )
+    if privacy.max_candidates < 1:
+        raise UserError(f"privacy.max_candidates={privacy.max_candidates} must be at least 1")
+    if cache.cache_point is not None or cache.skip_point is not None:
+        raise UserError("cache.cache_point and cache.skip_point need an acceleration; this version has cache=none only")
+    if config.cloud.batch < 1:
+        raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
+    if not 0 <= config.seed < 2**63:
+        raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+
+
+def taxonomy_path(name: str) -> Path:
+    """The file of a taxonomy by its name.
+
+    Raises:
+        UserError: there is no such taxonomy.
+    """
+    folder = data_folder("configs") / "privacy" / "taxonomy"
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise UserError(f"there is no taxonomy {name}; {nearest(name, sorted(p.stem for p in folder.glob('*.yaml')))}")
+    return path
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """A hint: the closest option, or all of them."""
+    options = list(options)
+    close = difflib.get_close_matches(word, options, n=1)
+    return f"did you mean {close[0]}?" if close else f"choose one of: {', '.join(options)}"
+
+
+def _check_choice(key: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise UserError(f"{key}={value} is not known; {nearest(value, options)}")
+
+
+def _check_keys(values: dict[Any, Any], schema: type, prefix: str) -> None:
+    """Every key must be in the schema; `dataset` is checked by its own class."""
+    hints = get_type_hints(schema)
+    known = [next((k for k, v in KEYWORDS.items() if v == f.name), f.name) for f in fields(schema)]
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"there is no setting {prefix}{key}; {nearest(str(key), known)}")
+        inner = hints.get(KEYWORDS.get(key, key))
+        if isinstance(value, dict) and isinstance(inner, type) and is_dataclass(inner):
+            _check_keys(value, inner, f"{prefix}{key}.")
+
+
+def _explain(error: Exception) -> str:
+    """The one line of a Hydra or OmegaConf error that a user needs."""
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        group, _, key = found[1].rpartition(".")
+        section = get_type_hints(Config).get(group)
+        names = [f.name for f in fields(section)] if is_dataclass(section) else [f.name for f in fields(Config)]
+        names = [next((k for k, v in KEYWORDS.items() if v == n), n) for n in names]
+        return f"there is no setting {found[1]}; {nearest(key, names)}"
+    if found := re.search(r"Value '([^']*)'.*could not be converted to (\w+)", text):
+        key = re.search(r"full_key: (\S+)", text)
+        return f"{key[1] if key else 'a setting'}={found[1]} must be a {found[2].lower()}"
+    return text.strip().splitlines()[0]

@@ -1,0 +1,1 @@
+"""What a run costs: multiply-accumulates, counted without weights."""

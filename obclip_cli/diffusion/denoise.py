@@ -1,0 +1,64 @@
+"""Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
+
+import copy
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+
+def initial_noise(pipeline: StableDiffusionPipeline, shape: tuple[int, int, int], seed: int) -> torch.Tensor:
+    """z_T of one sample, (1, c, h, w), from a generator of its own, so that batches never change it."""
+    noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(seed), dtype=pipeline.unet.dtype)
+    return noise.to(pipeline.device) * pipeline.scheduler.init_noise_sigma
+
+
+@torch.no_grad()
+def encode_prompts(pipeline: StableDiffusionPipeline, prompts: list[str], guidance_scale: float) -> torch.Tensor:
+    """Prompt embeddings (2n, tokens, width): unconditional rows first; (n, ...) when guidance is off."""
+    guided = guidance_scale > 1
+    conditional, unconditional = pipeline.encode_prompt(prompts, pipeline.device, 1, guided)
+    return torch.cat([unconditional, conditional]) if guided else conditional
+
+
+@torch.no_grad()
+def run_steps(
+    pipeline: StableDiffusionPipeline,
+    latents: torch.Tensor,
+    prompt_embeds: torch.Tensor,
+    *,
+    steps: int,
+    start: int,
+    stop: int,
+    guidance_scale: float,
+) -> torch.Tensor:
+    """Denoising steps start..stop-1 of a schedule of `steps`, with a solver that starts afresh.
+
+    Args:
+        latents: (n, c, h, w) at the noise level of step `start`.
+        prompt_embeds: (2n, tokens, width), or (n, ...) without guidance.
+
+    Returns:
+        latents (n, c, h, w) at the noise level of step `stop`; after the last step, the clean latents.
+    """
+    if start == stop:
+        return latents
+    scheduler = copy.deepcopy(pipeline.scheduler)
+    scheduler.set_timesteps(steps, device=latents.device)
+    scheduler.set_begin_index(start)
+    guided = prompt_embeds.shape[0] == 2 * latents.shape[0]
+    for timestep in scheduler.timesteps[start:stop]:
+        rows = torch.cat([latents] * 2) if guided else latents
+        rows = scheduler.scale_model_input(rows, timestep)
+        noise = pipeline.unet(rows, timestep, encoder_hidden_states=prompt_embeds, return_dict=False)[0]
+        if guided:
+            unconditional, conditional = noise.chunk(2)
+            noise = unconditional + guidance_scale * (conditional - unconditional)
+        latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
+    return latents
+
+
+@torch.no_grad()
+def decode(pipeline: StableDiffusionPipeline, latents: torch.Tensor) -> torch.Tensor:
+    """Images (n, 3, H, W) in [0, 1], on the CPU, from latents (n, c, h, w)."""
+    images = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
+    return (images / 2 + 0.5).clamp(0, 1).float().cpu()

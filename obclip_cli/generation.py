@@ -1,0 +1,117 @@
+"""From prompts to files: images, contact sheets and the summary of a generation."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.config import Config, plain
+from obclip_cli.cost.macs import unet_macs
+from obclip_cli.device.client import Client
+from obclip_cli.errors import UserError
+from obclip_cli.report.contact_sheet import write_contact_sheet
+from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to make, and the names of its files."""
+
+    prompt: str
+    seed: int
+    suffix: str
+
+
+def jobs_for(prompts: list[str], seed: int, images: int) -> list[Job]:
+    """`images` jobs a prompt, with seeds seed, seed+1 ...; files are numbered where there are several."""
+    pairs = [(prompt, seed + offset) for prompt in prompts for offset in range(images)]
+    single = len(pairs) == 1
+    return [Job(p, s, "" if single else f"_{place:03d}") for place, (p, s) in enumerate(pairs)]
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder and try to write into it, before any work is done.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another folder with -o") from error
+
+
+def generate(job: Job, client: Client, server: CloudServer, config: Config, folder: Path) -> dict[str, Any]:
+    """Make one image, its contact sheet, and the facts about it."""
+    outcome = oblivious_generation(client, server, job.prompt, job.seed)
+    image = client.image(outcome.latents)[0]
+    save_image(image, folder / f"image{job.suffix}.png")
+    guidance, steps = config.pair.guidance_scale, config.hybrid.steps
+    whole = client.image(cloud_only(server, outcome.query, steps, guidance))[0]
+    small = client.image(client.alone(outcome.query))[0]
+    first, last = config.hybrid.cloud_steps()
+    write_contact_sheet(
+        folder / f"contact_sheet{job.suffix}.png",
+        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after steps {first + 1}-{last})",
+        compared={"cloud only": whole, f"ObCLIP, k = {config.hybrid.switch_point}": image, "device only": small},
+        candidates=dict(
+            zip(outcome.request.candidates, client.image(outcome.candidate_latents), strict=True)
+        ),
+    )
+    return facts(job, outcome, client, server, config)
+
+
+def save_image(image: torch.Tensor, path: Path) -> None:
+    """Write one image (3, H, W) in [0, 1] as PNG, whole or not at all."""
+    pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    partial = path.with_suffix(".partial")
+    Image.fromarray(pixels).save(partial, format="png")
+    partial.replace(path)
+
+
+def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, config: Config) -> dict[str, Any]:
+    """What the cloud saw and what each side did, under stable names."""
+    first, last = config.hybrid.cloud_steps()
+    cloud_steps, device_steps = last - first, config.hybrid.steps - (last - first)
+    candidates = outcome.request.candidates
+    passes = 2 if config.pair.guidance_scale > 1 else 1
+    cloud_macs = _macs_a_pass(server.pipeline) * passes * cloud_steps * len(candidates)
+    device_macs = _macs_a_pass(client.pipeline) * passes * device_steps
+    return {
+        "prompt": job.prompt,
+        "seed": job.seed,
+        "image": f"image{job.suffix}.png",
+        "contact_sheet": f"contact_sheet{job.suffix}.png",
+        "attributes": [
+            {"person": person, "attribute": attribute, "value": value}
+            for (person, attribute), value in outcome.query.candidates.slots.items()
+        ],
+        "n": len(candidates),
+        "cloud_saw": list(candidates),
+        "bytes_up": outcome.bytes_up,
+        "bytes_down": outcome.bytes_down,
+        "cloud_steps": cloud_steps,
+        "device_steps": device_steps,
+        "cloud_macs": cloud_macs,
+        "device_macs": device_macs,
+        "cloud_seconds": round(outcome.cloud_seconds, 3),
+        "device_seconds": round(outcome.device_seconds, 3),
+    }
+
+
+def _macs_a_pass(pipeline: Any) -> int:
+    return unet_macs(pipeline.unet.config, pipeline.tokenizer.model_max_length)
+
+
+def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:
+    """Write `summary.json`: the composed configuration and the facts of every image."""
+    partial = folder / "summary.partial"
+    partial.write_text(json.dumps({"config": plain(config), "images": images}, indent=2, ensure_ascii=False) + "\n")
+    partial.replace(folder / "summary.json")

@@ -1,0 +1,90 @@
+"""Train the AutoencoderKL of the embedded pair: 64x64 RGB to 16x16 latents of 8 channels."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers import AutoencoderKL
+from torch.nn import functional as F
+
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+
+RECIPE = Recipe(steps=4000, batch_size=32, learning_rate=2e-3, weight_decay=1e-4)
+CROP = 32  # the model is convolutional: crops give more varied edges a second than whole pictures
+KL_WEIGHT = 1e-5
+
+
+def create() -> AutoencoderKL:
+    """An untrained autoencoder: factor 4, without attention so that it may train on crops."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64),
+        layers_per_block=1,
+        latent_channels=8,
+        norm_num_groups=8,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """uint8 (n, h, w, 3) to float (n, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+
+
+def random_crops(images: np.ndarray, count: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` crops of 32x32, half of them mirrored."""
+    rows = torch.randint(len(images), (count,), generator=generator).tolist()
+    corners = torch.randint(0, images.shape[1] - CROP + 1, (count, 2), generator=generator).tolist()
+    crops = [images[row, y : y + CROP, x : x + CROP] for row, (y, x) in zip(rows, corners, strict=True)]
+    batch = to_tensor(np.stack(crops))
+    mirror = torch.rand(count, generator=generator) < 0.5
+    batch[mirror] = batch[mirror].flip(-1)
+    return batch
+
+
+def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe = RECIPE) -> AutoencoderKL | None:
+    """Train on everything that is not held out; None if stopped before the end."""
+    torch.manual_seed(recipe.seed)
+    model = create().to(memory_format=torch.channels_last)
+    seen = images[~table["held_out"].to_numpy()]
+
+    def loss(generator: torch.Generator) -> Losses:
+        batch = random_crops(seen, recipe.batch_size, generator).contiguous(memory_format=torch.channels_last)
+        with autocast(batch.device):
+            posterior = model.encode(batch).latent_dist
+            decoded = model.decode(posterior.sample(generator)).sample
+        return {
+            "l1": 0.25 * F.l1_loss(decoded.float(), batch),
+            "mse": F.mse_loss(decoded.float(), batch),
+            "kl": KL_WEIGHT * posterior.kl().mean() / (CROP * CROP),
+        }
+
+    training = Training("autoencoder", model, recipe, folder, loss)
+    if not training.run():
+        return None
+    training.use_average()
+    latents = encode(model, seen[:: len(seen) // 1000])
+    model.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
+    return model
+
+
+@torch.no_grad()
+def encode(model: AutoencoderKL, images: np.ndarray, batch: int = 64) -> torch.Tensor:
+    """Posterior means of uint8 images (n, 64, 64, 3): latents (n, 8, 16, 16), not yet scaled."""
+    parts = [to_tensor(images[i : i + batch]) for i in range(0, len(images), batch)]
+    return torch.cat([model.encode(part).latent_dist.mean for part in parts])
+
+
+@torch.no_grad()
+def held_out_psnr(model: AutoencoderKL, images: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over all pixels of `images`, by image then averaged."""
+    ratios = []
+    for start in range(0, len(images), 64):
+        original = to_tensor(images[start : start + 64])
+        decoded = model.decode(model.encode(original).latent_dist.mean).sample.clamp(-1, 1)
+        error = (decoded - original).square().flatten(1).mean(1)
+        ratios.append(10 * torch.log10(4 / error))
+    return torch.cat(ratios).mean().item()

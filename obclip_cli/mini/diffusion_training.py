@@ -1,0 +1,147 @@
+"""Train the cloud UNet of the embedded pair together with its text encoder, on latents of emoji art."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import nn
+from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from obclip_cli.mini.art import Art
+from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+
+RECIPE = Recipe(steps=3600, batch_size=64, learning_rate=1e-3)
+PEOPLE_SHARE = 0.78
+CAPTION_DROPOUT = 0.10
+TEXT_WIDTH = 192
+# Stable Diffusion's noise schedule, with v-prediction, which learns faster at this size.
+NOISE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+}
+
+
+def create_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """An untrained CLIP text encoder for the small vocabulary."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            max_position_embeddings=MAX_TOKENS,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def create_cloud(latent_channels: int) -> UNet2DConditionModel:
+    """An untrained cloud UNet: SD's blocks, two resnet/attention pairs a block, a mid block."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(32, 96, 192),
+        layers_per_block=2,
+        attention_head_dim=4,
+        norm_num_groups=16,
+        cross_attention_dim=TEXT_WIDTH,
+    )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training examples: scaled latents (n, 8, 16, 16), tokens of every wording, and who is a person.
+
+    `tokens` is (n, w, MAX_TOKENS); rows with fewer wordings repeat them, so each is equally likely.
+    """
+
+    latents: torch.Tensor
+    tokens: torch.Tensor
+    people: torch.Tensor
+    others: torch.Tensor
+    no_caption: torch.Tensor
+
+    @classmethod
+    def of(cls, latents: torch.Tensor, table: pd.DataFrame, tokenizer: CLIPTokenizer) -> "Examples":
+        arts = [Art(**row) for row in table.drop(columns="held_out").to_dict("records")]
+        texts = [wordings(art) for art in arts]
+        widest = max(len(words) for words in texts)
+        repeated = [words[i % len(words)] for words in texts for i in range(widest)]
+        is_person = torch.from_numpy((table["category"] == "person").to_numpy(copy=True))
+        return cls(
+            latents=latents,
+            tokens=tokenize(tokenizer, repeated).view(len(arts), widest, MAX_TOKENS),
+            people=is_person.nonzero().flatten(),
+            others=(~is_person).nonzero().flatten(),
+            no_caption=tokenize(tokenizer, [""])[0],
+        )
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents (size, 8, 16, 16) and tokens (size, MAX_TOKENS): people first, captions dropped at random."""
+        people = round(size * PEOPLE_SHARE)
+        rows = torch.cat([_choose(self.people, people, generator), _choose(self.others, size - people, generator)])
+        wording = torch.randint(self.tokens.shape[1], (size,), generator=generator)
+        tokens = self.tokens[rows, wording]
+        tokens[torch.rand(size, generator=generator) < CAPTION_DROPOUT] = self.no_caption
+        return self.latents[rows], tokens
+
+
+def _choose(rows: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    return rows[torch.randint(len(rows), (count,), generator=generator)]
+
+
+def noised(
+    scheduler: DDPMScheduler, latents: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noisy latents, their timesteps (stratified over the batch) and the velocity to predict."""
+    size = len(latents)
+    spread = (torch.arange(size) + torch.rand(size, generator=generator)) / size
+    spread = spread[torch.randperm(size, generator=generator)]
+    timesteps = (spread * scheduler.config.num_train_timesteps).long()
+    noise = torch.randn(latents.shape, generator=generator)
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    return noisy, timesteps, scheduler.get_velocity(latents, noise, timesteps)
+
+
+def train_cloud(
+    examples: Examples, tokenizer: CLIPTokenizer, folder: Path, recipe: Recipe = RECIPE
+) -> tuple[UNet2DConditionModel, CLIPTextModel] | None:
+    """Train UNet and text encoder together; None if stopped before the end."""
+    torch.manual_seed(recipe.seed)
+    text_encoder = create_text_encoder(tokenizer)
+    unet = create_cloud(examples.latents.shape[1]).to(memory_format=torch.channels_last)
+    scheduler = DDPMScheduler(**NOISE)
+
+    def loss(generator: torch.Generator) -> Losses:
+        latents, tokens = examples.batch(recipe.batch_size, generator)
+        noisy, timesteps, velocity = noised(scheduler, latents, generator)
+        with autocast(latents.device):
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+            embeds = text_encoder(tokens).last_hidden_state
+            predicted = unet(noisy, timesteps, embeds).sample
+        return {"velocity": F.mse_loss(predicted.float(), velocity)}
+
+    training = Training("cloud", nn.ModuleDict({"unet": unet, "text": text_encoder}), recipe, folder, loss)
+    if not training.run():
+        return None
+    training.use_average()
+    return unet, text_encoder
+
+
+def load_images(folder: Path) -> np.ndarray:
+    """The built art, uint8 (n, 64, 64, 3)."""
+    return np.load(folder / "images.npy", mmap_mode="r")

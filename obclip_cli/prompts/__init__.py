@@ -1,0 +1,1 @@
+"""From a prompt to its candidates: taxonomy, detection, closure. Public mathematics, no secrets."""

@@ -1,0 +1,117 @@
+"""The candidate set P of a prompt (arXiv 2510.04153, Algorithm 1 line 2 and Theorem 1).
+
+The set is closed: every candidate of p has the same candidates as p, in the same order. So the
+list says nothing about which of its members was typed.
+"""
+
+import itertools
+import math
+import re
+from dataclasses import dataclass
+
+from obclip_cli.errors import UserError
+from obclip_cli.prompts.detect import Span, detect
+from obclip_cli.prompts.taxonomy import Taxonomy
+
+Slot = tuple[int, str]  # (person, attribute)
+Assignment = dict[Slot, str]
+ARTICLE = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """All candidates in canonical order, and where the prompt itself stands among them.
+
+    Attributes:
+        prompts: N candidate prompts; their order does not depend on the prompt's own values.
+        index: the prompt's own place. Secret: it never leaves the device.
+        slots: the sensitive attributes found, as (person, attribute) -> the prompt's value.
+    """
+
+    prompts: tuple[str, ...]
+    index: int
+    slots: Assignment
+
+
+def count_candidates(slots: Assignment, taxonomy: Taxonomy) -> int:
+    """N, the product of the value spaces of all slots."""
+    return math.prod(len(taxonomy.attributes[attribute]) for _, attribute in slots)
+
+
+def build_candidates(prompt: str, taxonomy: Taxonomy, *, max_candidates: int) -> CandidateSet:
+    """Every combination of the values of the attributes that occur in the prompt.
+
+    Raises:
+        UserError: the prompt is empty, contradicts itself, or has more than `max_candidates` candidates.
+    """
+    prompt = check_prompt(prompt)
+    spans = detect(prompt, taxonomy)
+    slots = find_slots(spans, taxonomy)
+    check_count(slots, taxonomy, max_candidates)
+    spaces = [taxonomy.attributes[attribute] for _, attribute in slots]
+    assignments = [dict(zip(slots, values, strict=True)) for values in itertools.product(*spaces)]
+    prompts = tuple(render(prompt, spans, assignment, taxonomy) for assignment in assignments)
+    return CandidateSet(prompts, assignments.index(slots), slots)
+
+
+def check_prompt(prompt: str) -> str:
+    """The prompt with single spaces.
+
+    Raises:
+        UserError: it is empty, too long or holds control characters.
+    """
+    if any(ord(c) < 32 and c not in "\t\n\r" for c in prompt):
+        raise UserError("the prompt holds control characters; type plain text")
+    prompt = " ".join(prompt.split())
+    if not prompt:
+        raise UserError('the prompt is empty; type one, as in: obclip generate "a woman firefighter with dark skin"')
+    if len(prompt) > 2000:
+        raise UserError(f"the prompt has {len(prompt)} characters; shorten it to 2000")
+    return prompt
+
+
+def find_slots(spans: list[Span], taxonomy: Taxonomy) -> Assignment:
+    """The prompt's own values, ordered by person, then by the taxonomy's order of attributes."""
+    said: Assignment = {}
+    for span in spans:
+        said |= {(span.person, a): v for a, v in zip(taxonomy.form(span.form).carries, span.values, strict=True)}
+    order = list(taxonomy.attributes)
+    return dict(sorted(said.items(), key=lambda item: (item[0][0], order.index(item[0][1]))))
+
+
+def check_count(slots: Assignment, taxonomy: Taxonomy, max_candidates: int) -> None:
+    """Refuse a set that is too large, naming the attribute whose removal helps most.
+
+    Raises:
+        UserError: N > max_candidates.
+    """
+    count = count_candidates(slots, taxonomy)
+    if count <= max_candidates:
+        return
+    attribute = max((a for _, a in slots), key=lambda a: len(taxonomy.attributes[a]))
+    raise UserError(
+        f"this prompt has {count} candidates, more than privacy.max_candidates={max_candidates}; "
+        f"leave out {attribute} ({len(taxonomy.attributes[attribute])} values), or raise privacy.max_candidates"
+    )
+
+
+def render(prompt: str, spans: list[Span], assignment: Assignment, taxonomy: Taxonomy) -> str:
+    """The prompt with every span replaced by the canonical word for `assignment`; a and an agree."""
+    pieces, end = [], 0
+    for span in spans:
+        form = taxonomy.form(span.form)
+        word = form.words[tuple(assignment[span.person, attribute] for attribute in form.carries)]
+        pieces.append(_agree(prompt[end : span.start], word))
+        pieces.append(word)
+        end = span.end
+    return "".join(pieces) + prompt[end:]
+
+
+def _agree(before: str, word: str) -> str:
+    """Choose a or an for the word that follows; a capital A stays a capital."""
+    article = ARTICLE.search(before)
+    if article is None:
+        return before
+    first = article[1][0]
+    chosen = first + ("n" if word[0] in "aeiou" else "")
+    return before[: article.start()] + chosen + article[2]
