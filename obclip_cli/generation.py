@@ -61,9 +61,7 @@ def generate(job: Job, client: Client, server: CloudServer, config: Config, fold
         folder / f"contact_sheet{job.suffix}.png",
         title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after steps {first + 1}-{last})",
         compared={"cloud only": whole, f"ObCLIP, k = {config.hybrid.switch_point}": image, "device only": small},
-        candidates=dict(
-            zip(outcome.request.candidates, client.image(outcome.candidate_latents), strict=True)
-        ),
+        candidates=dict(zip(outcome.request.candidates, client.image(outcome.candidate_latents), strict=True)),
     )
     return facts(job, outcome, client, server, config)
 

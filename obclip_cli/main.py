@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from obclip_cli import __version__
+from obclip_cli.commands import eval as eval_command
 from obclip_cli.commands import generate as generate_command
+from obclip_cli.commands import reproduce as reproduce_command
 from obclip_cli.errors import UserError
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ def options(
 
 
 app.command("generate", epilog=generate_command.EPILOG)(generate_command.generate)
+app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
+app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)
 
 
 def run() -> None:

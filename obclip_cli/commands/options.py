@@ -8,9 +8,7 @@ import typer
 from obclip_cli.config import Config, compose_config
 from obclip_cli.errors import UserError
 
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)
-]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)]
 Pair = Annotated[str | None, typer.Option("--pair", help="Cloud/device pair, a name in configs/pair.")]
 SwitchPoint = Annotated[int | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs.")]
 Lambda = Annotated[float | None, typer.Option("--lambda", help="How much better than 1/N a guess may be.")]

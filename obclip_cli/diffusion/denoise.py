@@ -1,6 +1,7 @@
 """Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -20,7 +21,6 @@ def encode_prompts(pipeline: StableDiffusionPipeline, prompts: list[str], guidan
     return torch.cat([unconditional, conditional]) if guided else conditional
 
 
-@torch.no_grad()
 def run_steps(
     pipeline: StableDiffusionPipeline,
     latents: torch.Tensor,
@@ -40,8 +40,29 @@ def run_steps(
     Returns:
         latents (n, c, h, w) at the noise level of step `stop`; after the last step, the clean latents.
     """
-    if start == stop:
-        return latents
+    path = trajectory(
+        pipeline, latents, prompt_embeds, steps=steps, start=start, stop=stop, guidance_scale=guidance_scale
+    )
+    for reached in path:
+        latents = reached
+    return latents
+
+
+@torch.no_grad()
+def trajectory(
+    pipeline: StableDiffusionPipeline,
+    latents: torch.Tensor,
+    prompt_embeds: torch.Tensor,
+    *,
+    steps: int,
+    start: int,
+    stop: int,
+    guidance_scale: float,
+) -> Iterator[torch.Tensor]:
+    """The latents after each of the steps start..stop-1; arguments as in `run_steps`.
+
+    A step depends on what came before it only, so the latents after k steps are the same whatever `stop` is.
+    """
     scheduler = copy.deepcopy(pipeline.scheduler)
     scheduler.set_timesteps(steps, device=latents.device)
     scheduler.set_begin_index(start)
@@ -54,7 +75,7 @@ def run_steps(
             unconditional, conditional = noise.chunk(2)
             noise = unconditional + guidance_scale * (conditional - unconditional)
         latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
-    return latents
+        yield latents
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """Load one side of a pair: a stock diffusers pipeline from a folder or the Hugging Face hub."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -37,7 +36,7 @@ def load_pipeline(path: str, *, revision: str | None, dtype: str, device: str) -
         pipeline = StableDiffusionPipeline.from_pretrained(
             place,
             revision=revision,
-            torch_dtype=getattr(torch, dtype),
+            dtype=getattr(torch, dtype),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -50,10 +49,10 @@ def load_pipeline(path: str, *, revision: str | None, dtype: str, device: str) -
 
 
 def _explain(path: str, place: str, error: Exception) -> str:
-    if not os.path.isdir(place) and ("/" not in path or path.startswith((".", "/"))):
+    if not Path(place).is_dir() and ("/" not in path or path.startswith((".", "/"))):
         return f"no model folder at {path}; give a folder in diffusers' format or a hub id"
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    if os.path.isdir(place):
+    if Path(place).is_dir():
         return f"the model in {path} cannot be read ({reason[0][:160]}); replace its files by a whole copy"
     return f"the model {path} cannot be fetched ({reason[0][:160]}); download it and give its folder instead"
 

@@ -233,6 +233,11 @@ def build(folder: Path) -> pd.DataFrame:
     return read_table(table_path)
 
 
+def arts_of(table: pd.DataFrame) -> list[Art]:
+    """The labels of every row of `art.csv`."""
+    return [Art(**{str(k): v for k, v in row.items() if k != "held_out"}) for row in table.to_dict("records")]
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """Read `art.csv`, empty labels as empty strings."""
     return pd.read_csv(path, keep_default_na=False)

@@ -127,6 +127,4 @@ def train_tokenizer(texts: list[str], folder: Path) -> CLIPTokenizer:
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """Token ids (n, MAX_TOKENS), padded and cut."""
-    return tokenizer(
-        texts, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(texts, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids

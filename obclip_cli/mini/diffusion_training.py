@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
@@ -11,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from obclip_cli.mini.art import Art
+from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast
 
-RECIPE = Recipe(steps=3600, batch_size=64, learning_rate=1e-3)
+RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
 PEOPLE_SHARE = 0.78
 CAPTION_DROPOUT = 0.10
 TEXT_WIDTH = 192
@@ -26,6 +25,7 @@ NOISE = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
+    "steps_offset": 1,
 }
 
 
@@ -77,7 +77,7 @@ class Examples:
 
     @classmethod
     def of(cls, latents: torch.Tensor, table: pd.DataFrame, tokenizer: CLIPTokenizer) -> "Examples":
-        arts = [Art(**row) for row in table.drop(columns="held_out").to_dict("records")]
+        arts = arts_of(table)
         texts = [wordings(art) for art in arts]
         widest = max(len(words) for words in texts)
         repeated = [words[i % len(words)] for words in texts for i in range(widest)]
@@ -140,8 +140,3 @@ def train_cloud(
         return None
     training.use_average()
     return unet, text_encoder
-
-
-def load_images(folder: Path) -> np.ndarray:
-    """The built art, uint8 (n, 64, 64, 3)."""
-    return np.load(folder / "images.npy", mmap_mode="r")

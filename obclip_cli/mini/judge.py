@@ -7,6 +7,7 @@ held-out art, nor any generated image, in training.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as vision
 from transformers import CLIPTokenizer
 
-from obclip_cli.mini.art import Art
+from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast
 
@@ -29,7 +30,7 @@ HEADS = ("gender", "tone", "role")
 PREPROCESS = {"size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}
 
 
-def model_config(tokenizer: CLIPTokenizer) -> dict[str, object]:
+def model_config(tokenizer: CLIPTokenizer) -> dict[str, Any]:
     """The judge as OpenCLIP describes models: a small ResNet and a two-layer text transformer."""
     return {
         "embed_dim": EMBED_DIM,
@@ -70,7 +71,7 @@ class Labels:
 class Judge(nn.Module):
     """An OpenCLIP model and linear heads on its image features."""
 
-    def __init__(self, clip: nn.Module, classes: dict[str, int]) -> None:
+    def __init__(self, clip: open_clip.CLIP, classes: dict[str, int]) -> None:
         super().__init__()
         self.clip = clip
         self.heads = nn.ModuleDict({name: nn.Linear(EMBED_DIM, count) for name, count in classes.items()})
@@ -101,7 +102,7 @@ def train(
     seen = torch.from_numpy((~table["held_out"]).to_numpy(copy=True))
     person = torch.from_numpy((table["category"] == "person").to_numpy(copy=True))
     people, others = (seen & person).nonzero().flatten(), (seen & ~person).nonzero().flatten()
-    texts = [wordings(Art(**row)) for row in table.drop(columns="held_out").to_dict("records")]
+    texts = [wordings(picture) for picture in arts_of(table)]
 
     def loss(generator: torch.Generator) -> Losses:
         count = round(recipe.batch_size * PEOPLE_SHARE)

@@ -1,6 +1,5 @@
 """The training loop that all models of the embedded pair share: resumable, with EMA and a loss curve."""
 
-import math
 import signal
 import time
 from collections.abc import Callable
@@ -16,14 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 Losses = dict[str, torch.Tensor]
+DECAY_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train. `steps` fixes the cosine schedule, so a resumed run keeps its course."""
+    """How long and how fast to train. A resumed run keeps its course."""
 
     steps: int
     batch_size: int
@@ -98,12 +98,14 @@ class Training:
         plot_losses(self.folder / "loss.csv", self.folder / "loss.png", self.name)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine to zero."""
+        """Linear warm-up, constant, then linear to zero over the last fifth.
+
+        Constant in between, so that a recipe may be made longer while it runs.
+        """
         recipe = self.recipe
-        if self.step < recipe.warmup:
-            return recipe.learning_rate * (self.step + 1) / recipe.warmup
-        done = (self.step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-        return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        warm = (self.step + 1) / recipe.warmup
+        left = (recipe.steps - self.step) / (DECAY_SHARE * recipe.steps)
+        return recipe.learning_rate * min(1.0, warm, left)
 
     def run(self, save_every: float = 120.0) -> bool:
         """Train to the end of the recipe; SIGTERM and Ctrl-C save first. True: finished.
@@ -157,8 +159,8 @@ def plot_losses(table: Path, picture: Path, title: str) -> None:
     """Draw every loss column of `table`, smoothed over 1 % of the steps."""
     losses = pd.read_csv(table).set_index("step")
     smooth = losses.rolling(max(1, len(losses) // 100), min_periods=1).mean()
-    axes = smooth.plot(logy=True, figsize=(6, 3.5), title=title)
-    axes.set_xlabel("step")
-    axes.figure.tight_layout()
-    axes.figure.savefig(picture, dpi=110)
-    plt.close(axes.figure)
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    smooth.plot(ax=axes, logy=True, title=title, xlabel="step")
+    figure.tight_layout()
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.taxonomy import Form, Taxonomy, Values
@@ -53,7 +53,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text.lower())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(spellings: tuple[str, ...]) -> re.Pattern[str]:
     longest_first = sorted(spellings, key=len, reverse=True)
     words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)

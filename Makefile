@@ -1,0 +1,36 @@
+# Every target does its own set-up: Python 3.11 or newer with pip and venv is all that is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PAIR ?= mini
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lint mini clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $(STAMP)
+
+reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 10 minutes on two cores)
+	$(BIN)/obclip reproduce --pair $(PAIR)
+
+test: $(STAMP) lint ## check types, style and import walls, then run all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mini: $(STAMP) ## train the embedded pair again (hours; needs npm and cairo); resumes where it stopped
+	$(BIN)/pip install --quiet -e '.[mini]'
+	$(BIN)/python -m obclip_cli.mini
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,120 @@
+"""Score methods on a dataset: from a configuration to a run folder with images' scores, table and plots."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from obclip_cli import runs
+from obclip_cli.config import Config, plain, taxonomy_path
+from obclip_cli.data import Sample, load_dataset
+from obclip_cli.data.emoji import Emoji
+from obclip_cli.diffusion.models import default_device, load_pipeline
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation import Method, Pair, features_of, generate_images, score, step_rows
+from obclip_cli.metrics.judge import Judge
+from obclip_cli.prompts.candidates import build_candidates, check_prompt
+from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+
+ProgressBar = Callable[[str, int], Callable[[int], None]]
+
+
+def baselines_and_obclip(steps: int, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
+    """The rows of the paper's Table 3 without accelerations: both ends, Hybrid SD, ObCLIP."""
+    points = [k for k in switch_points if k <= steps]
+    return [
+        Method("cloud-only", "server_first", steps),
+        Method("device-only", "server_first", 0),
+        *[Method(f"Hybrid SD, k={k}", "server_first", k) for k in points],
+        *[Method(f"ObCLIP, k={k}", "server_first", k, hidden=True) for k in points],
+    ]
+
+
+def load_judge(config: Config) -> Judge:
+    """The pair's judge.
+
+    Raises:
+        UserError: the pair names none, or it cannot be read.
+    """
+    if config.pair.judge is None:
+        raise UserError(f"pair {config.pair.name} names no judge; set pair.judge to an OpenCLIP folder")
+    return Judge(config.pair.judge)
+
+
+def load_pair(config: Config) -> Pair:
+    """Both models of the configured pair."""
+    place, pair = default_device(), config.pair
+    cloud, device = (
+        load_pipeline(model.path, revision=model.revision, dtype=pair.dtype, device=place)
+        for model in (pair.cloud, pair.device)
+    )
+    return Pair(cloud, device, config.hybrid.steps, pair.guidance_scale)
+
+
+def as_the_cloud_sees(samples: list[Sample], taxonomy: Taxonomy, max_candidates: int) -> tuple[list[str], list[int]]:
+    """Each prompt's own canonical candidate, and its N."""
+    sets = [build_candidates(s.prompt, taxonomy, max_candidates=max_candidates) for s in samples]
+    return [found.prompts[found.index] for found in sets], [len(found.prompts) for found in sets]
+
+
+def run_benchmark(
+    config: Config, methods: list[Method], folder: Path, progress: ProgressBar
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor], list[Sample]]:
+    """Generate and score; write `config.yaml`, `environment.json` and `scores.csv` into `folder`.
+
+    Returns:
+        one row a method (and one of the real references, where their labels are known); the images; the samples.
+    """
+    dataset = load_dataset(config.dataset)
+    judge = load_judge(config)
+    samples = dataset.samples(config.seed)
+    for sample in samples:
+        check_prompt(sample.prompt)
+    if len(samples) < 2:
+        raise UserError("FID needs at least two images; raise dataset.limit")
+    reference = torch.cat([judge(batch) for batch in dataset.references()])
+    if len(reference) < 2:
+        raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has {len(reference)}")
+    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    canonical, counts = as_the_cloud_sees(samples, taxonomy, config.privacy.max_candidates)
+    pair = load_pair(config)
+    advance = progress("images", step_rows(pair, methods, samples, canonical))
+    images = generate_images(pair, samples, methods, canonical, advance)
+    prompts, labels = [s.prompt for s in samples], [s.labels for s in samples]
+    rows = [_reference_row(dataset, judge, reference)] if isinstance(dataset, Emoji) else []
+    for method in methods:
+        scores = score(judge, features_of(judge, images[method.name]), prompts, labels, reference)
+        rows.append(_describe(method, pair, counts) | scores)
+    table = pd.DataFrame(rows)
+    runs.start(folder, config)
+    runs.write_text(folder / "scores.csv", table.to_csv(index=False))
+    return table, images, samples
+
+
+def _describe(method: Method, pair: Pair, counts: list[int]) -> dict[str, Any]:
+    n = sum(counts) / len(counts) if method.hidden else 1
+    on_cloud, on_device = pair.macs(method, 1)
+    return {
+        "method": method.name,
+        "order": method.order,
+        "k": method.switch_point,
+        "n": round(n, 2),
+        "cloud_gmacs": round(on_cloud * n / 1e9, 2),
+        "device_gmacs": round(on_device / 1e9, 2),
+    }
+
+
+def _reference_row(dataset: Emoji, judge: Judge, reference: torch.Tensor) -> dict[str, Any]:
+    """What the judge says of the real held-out art: the ceiling of every score. It has no FID to itself."""
+    captions = list(dataset.table["caption"])
+    row = {"method": "real held-out art"} | score(judge, reference, captions, dataset.reference_labels(), reference)
+    return row | {"fid": math.nan}
+
+
+def run_name(config: Config, methods: list[Method]) -> str:
+    """A folder name that says what was run: dataset, pair and a hash of everything else."""
+    names = [method.name for method in methods]
+    return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{runs.fingerprint(plain(config), names)}"

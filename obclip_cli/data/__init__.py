@@ -1,0 +1,55 @@
+"""Datasets: one file each, found by the `_target_` of its config. A dataset gives prompts and reference images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+
+from obclip_cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One prompt to score.
+
+    Attributes:
+        prompt: the user's own words.
+        seed: seed of z_T, so that all methods start from the same noise.
+        labels: attribute -> value the image should show, where the dataset says so.
+    """
+
+    prompt: str
+    seed: int
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class Dataset(Protocol):
+    """What every dataset offers."""
+
+    name: str
+
+    def samples(self, seed: int) -> list[Sample]:
+        """The prompts to generate, the same for the same seed."""
+        ...
+
+    def references(self) -> Iterator[torch.Tensor]:
+        """Batches of reference images, uint8 (n, 3, H, W)."""
+        ...
+
+
+def load_dataset(config: dict[str, Any]) -> Dataset:
+    """Instantiate the class that `_target_` names.
+
+    Raises:
+        UserError: the dataset has no such setting, or its files are missing or broken.
+    """
+    try:
+        dataset: Dataset = instantiate(config)
+    except HydraException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        raise UserError(f"dataset {config.get('name')}: {str(error.__cause__ or error).splitlines()[0]}") from error
+    return dataset

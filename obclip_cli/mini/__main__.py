@@ -1,0 +1,120 @@
+"""Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
+
+Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device, release.
+Stop with Ctrl-C or SIGTERM at any time; the next call goes on from the last checkpoint.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from obclip_cli.mini import art, autoencoder, captions, device_training, diffusion_training, judge
+from obclip_cli.mini.pipeline_folders import save_pipeline
+from obclip_cli.mini.reference import write_reference
+from obclip_cli.resources import package_folder
+
+
+class Workshop:
+    """The build folder: data, checkpoints and finished models of the embedded pair."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.models = folder, folder / "models"
+        self.table = art.build(folder)
+        self.images: np.ndarray = np.load(folder / "images.npy")
+        self.tokenizer = self._tokenizer()
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Which pictures may be trained on, (n,) bool."""
+        return ~self.table["held_out"].to_numpy()
+
+    def _tokenizer(self) -> CLIPTokenizer:
+        place = self.folder / "tokenizer"
+        if not place.exists():
+            texts = {words for picture in art.arts_of(self.table) for words in captions.wordings(picture)}
+            captions.train_tokenizer(sorted(texts), place)
+        return CLIPTokenizer.from_pretrained(place)
+
+    def train_autoencoder(self) -> None:
+        model = autoencoder.train(self.images, self.table, self.folder / "autoencoder")
+        if model is not None:
+            model.save_pretrained(self.models / "vae")
+
+    def train_judge(self) -> None:
+        trained = judge.train(self.images, self.table, self.tokenizer, self.folder / "judge")
+        if trained is not None:
+            judge.save(*trained, self.tokenizer, self.models / "judge")
+
+    def train_cloud(self) -> None:
+        trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud")
+        if trained is not None:
+            unet, text_encoder = trained
+            text_encoder.save_pretrained(self.models / "text_encoder")
+            unet.save_pretrained(self.models / "cloud")
+
+    def train_device(self) -> None:
+        unet, text_encoder = self._cloud()
+        trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device")
+        if trained is not None:
+            trained.save_pretrained(self.models / "device")
+
+    def release(self) -> None:
+        """Put all models into the package, with the held-out art as the reference set."""
+        weights = package_folder() / "mini" / "weights"
+        unet, text_encoder = self._cloud()
+        device = UNet2DConditionModel.from_pretrained(self.models / "device")
+        save_pipeline(weights / "mini-cloud", unet, self._vae(), text_encoder, self.tokenizer)
+        save_pipeline(weights / "mini-device", device, self._vae(), text_encoder, self.tokenizer)
+        (weights / "judge").mkdir(parents=True, exist_ok=True)
+        for path in (self.models / "judge").iterdir():
+            (weights / "judge" / path.name).write_bytes(path.read_bytes())
+        write_reference(weights / "reference", self.table, self.images)
+
+    def _vae(self) -> AutoencoderKL:
+        return AutoencoderKL.from_pretrained(self.models / "vae")
+
+    def _cloud(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+        unet = UNet2DConditionModel.from_pretrained(self.models / "cloud")
+        return unet, CLIPTextModel.from_pretrained(self.models / "text_encoder")
+
+    def _examples(self) -> diffusion_training.Examples:
+        vae = self._vae()
+        latents = autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor
+        return diffusion_training.Examples.of(latents, self.table[self.seen], self.tokenizer)
+
+
+STAGES = {
+    "autoencoder": ("vae", Workshop.train_autoencoder),
+    "judge": ("judge", Workshop.train_judge),
+    "cloud": ("cloud", Workshop.train_cloud),
+    "device": ("device", Workshop.train_device),
+}
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="Where data and checkpoints are kept.")] = Path("build/mini"),
+    only: Annotated[list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
+) -> None:
+    """Train the embedded pair, or go on where it stopped."""
+    if threads:
+        torch.set_num_threads(threads)
+    workshop = Workshop(folder)
+    for name, (model, train) in STAGES.items():
+        if (only and name not in only) or (workshop.models / model).exists():
+            continue
+        train(workshop)
+        if not (workshop.models / model).exists():
+            typer.echo(f"stopped in stage {name}; the same command goes on from its checkpoint")
+            raise typer.Exit(130)
+    if not only or "release" in only:
+        workshop.release()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,71 @@
+"""Plots, drawn from tables that were stored before."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import torch
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
+    """One panel of bars a score, one bar a method.
+
+    Args:
+        table: one row a method, with `method` and the score columns.
+        columns: score column -> what stands over its panel.
+    """
+    figure, axes = plt.subplots(1, len(columns), figsize=(2.9 * len(columns), 3.4), sharey=True, squeeze=False)
+    for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
+        axis.barh(table["method"], table[column], color="#4c72b0")
+        axis.bar_label(axis.containers[0], fmt="%.3g", fontsize=7, padding=2)
+        axis.set_title(label, fontsize=9)
+        axis.margins(x=0.18)
+    axes[0][0].invert_yaxis()
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
+    """One panel a score over the cloud's share of the steps, one line an order.
+
+    Args:
+        table: rows with `order`, `cloud_share` (0..1) and the score columns.
+    """
+    figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 3.2), squeeze=False)
+    styles = {"server_first": ("o-", "server first"), "client_first": ("s--", "client first")}
+    for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
+        for order, (style, name) in styles.items():
+            line = table[table["order"] == order].sort_values("cloud_share")
+            axis.plot(100 * line["cloud_share"], line[column], style, label=name, markersize=4)
+        axis.set_title(label, fontsize=10)
+        axis.set_xlabel("steps on the cloud (%)")
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) -> None:
+    """A grid of images: one row a method, one column a prompt.
+
+    Args:
+        rows: method -> uint8 images (columns, 3, H, W).
+    """
+    figure, axes = plt.subplots(len(rows), len(captions), figsize=(1.25 * len(captions), 1.25 * len(rows) + 0.6))
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(line, images, strict=True):
+            axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for axis, caption in zip(axes[0], captions, strict=True):
+        axis.set_title(caption, fontsize=6, wrap=True)
+    figure.tight_layout(pad=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

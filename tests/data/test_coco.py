@@ -1,0 +1,95 @@
+"""The real COCO layout, on a small folder made here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from obclip_cli.config import compose_config
+from obclip_cli.data import Dataset, load_dataset
+from obclip_cli.errors import UserError
+
+
+@pytest.fixture
+def coco_folder(tmp_path: Path) -> Path:
+    return make_coco(tmp_path / "coco")
+
+
+def make_coco(folder: Path, images: int = 4) -> Path:
+    """COCO 2014 in small: `images` pictures of different sizes, two captions each."""
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "val2014").mkdir()
+    rng = np.random.default_rng(0)
+    names = [f"COCO_val2014_{i:012d}.jpg" for i in range(1, images + 1)]
+    for i, name in enumerate(names):
+        pixels = rng.integers(0, 255, (20 + i, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "val2014" / name)
+    data = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": 10 * j + i, "image_id": i, "caption": f"A woman  riding horse {i} again {j}\n"}
+            for i in range(images)
+            for j in range(2)
+        ],
+    }
+    (folder / "annotations" / "captions_val2014.json").write_text(json.dumps(data))
+    return folder
+
+
+def load(root: Path | None, limit: int | None = None) -> Dataset:
+    overrides = ["dataset=coco", f"dataset.root={root or 'null'}", f"dataset.limit={limit or 'null'}"]
+    return load_dataset(compose_config(overrides).dataset)
+
+
+def test_captions_are_drawn_from_a_seed_one_an_image_first(coco_folder: Path) -> None:
+    dataset = load(coco_folder, limit=4)
+    first, again, other = dataset.samples(0), dataset.samples(0), load(coco_folder).samples(1)
+    assert first == again
+    assert len({s.prompt.split()[4] for s in first}) == 4  # four different images
+    assert len(other) == 8 and len({s.prompt for s in other}) == 8
+    assert "  " not in first[0].prompt and first[0].prompt == first[0].prompt.strip()
+    assert len({s.seed for s in other}) == 8
+
+
+def test_references_are_squashed_to_256(coco_folder: Path) -> None:
+    images = torch.cat(list(load(coco_folder).references()))
+    assert images.shape == (4, 3, 256, 256) and images.dtype == torch.uint8
+
+
+def test_a_missing_root_says_what_is_expected_and_where_to_get_it() -> None:
+    with pytest.raises(UserError, match=r"dataset\.root=DIR.*captions_val2014\.json.*cocodataset\.org"):
+        load(None)
+
+
+def test_broken_folders_name_the_file(coco_folder: Path) -> None:
+    with pytest.raises(UserError, match=r"captions_val2014\.json is missing"):
+        load(coco_folder / "val2014")
+    with pytest.raises(UserError, match=r"1\.\.8"):
+        load(coco_folder, limit=9)
+    picture = coco_folder / "val2014" / "COCO_val2014_000000000002.jpg"
+    picture.write_bytes(b"not an image")
+    with pytest.raises(UserError, match=r"000000000002\.jpg is not a readable image"):
+        list(load(coco_folder).references())
+    picture.unlink()
+    with pytest.raises(UserError, match=r"000000000002\.jpg is missing"):
+        list(load(coco_folder).references())
+    captions = coco_folder / "annotations" / "captions_val2014.json"
+    whole = captions.read_text()
+    for broken in (
+        whole[:50],
+        "[]",
+        whole.replace("image_id", "picture"),
+        whole.replace("A woman  riding horse 1 again 0", " "),
+    ):
+        captions.write_text(broken)
+        with pytest.raises(UserError, match="captions_val2014"):
+            load(coco_folder)
+
+
+def test_an_unknown_setting_of_a_dataset_is_one_line(coco_folder: Path) -> None:
+    config = compose_config(["dataset=coco", f"dataset.root={coco_folder}", "+dataset.colour=red"])
+    with pytest.raises(UserError, match="colour"):
+        load_dataset(config.dataset)

@@ -1,0 +1,67 @@
+"""Composition, checks, and errors that help."""
+
+from pathlib import Path
+
+import pytest
+
+from obclip_cli.config import compose_config, plain
+from obclip_cli.errors import UserError
+from obclip_cli.resources import data_folder
+
+
+def test_defaults_are_the_papers() -> None:
+    config = compose_config()
+    assert (config.hybrid.steps, config.hybrid.switch_point, config.hybrid.order) == (25, 10, "server_first")
+    assert (config.privacy.strategy, config.privacy.lambda_) == ("all", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["pair=minni"], ["no pair minni", "did you mean mini"]),
+        (["dataset=imagenet"], ["no dataset imagenet", "coco"]),
+        (["hybrid.switchpoint=3"], ["hybrid.switchpoint", "did you mean switch_point"]),
+        (["hybird.steps=3"], ["hybird.steps"]),
+        (["hybrid.switch_point=26"], ["hybrid.switch_point=26", "0..25"]),
+        (["hybrid.switch_point=-1"], ["hybrid.switch_point=-1"]),
+        (["hybrid.switch_point=ten"], ["ten", "int"]),
+        (["hybrid.steps=0"], ["hybrid.steps=0"]),
+        (["hybrid.order=sideways"], ["sideways", "server_first"]),
+        (["privacy.strategy=hope"], ["hope", "all, none"]),
+        (["privacy.lambda=0.2"], ["privacy.lambda=0.2"]),
+        (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
+        (["cache.cache_point=3"], ["cache.cache_point"]),
+        (["cloud.batch=0"], ["cloud.batch=0"]),
+        (["seed=-1"], ["seed=-1"]),
+        (["+hybrid.speed=3"], ["hybrid.speed"]),
+        (["nonsense"], ["nonsense", "group.key=value"]),
+    ],
+)
+def test_bad_settings_are_one_line(overrides: list[str], words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        compose_config(overrides)
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_what_is_written_composes_again_to_the_same() -> None:
+    config = compose_config(["hybrid.switch_point=5", "seed=3"])
+    flat = [f"{g}.{k}={'null' if v is None else v}" for g in ("hybrid", "privacy") for k, v in plain(config)[g].items()]
+    assert compose_config([*flat, "seed=3"]) == config
+
+
+@pytest.mark.parametrize(
+    "path", sorted(data_folder("configs").glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_every_config_file_composes(path: Path) -> None:
+    config = compose_config([f"{path.parent.name}={path.stem}"])
+    assert config.hybrid.steps == 25
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hybrid.steps=20", "hybrid.switch_point=3", "privacy=none", "seed=5", "cloud.batch=2", "privacy.max_candidates=3"],
+)
+def test_every_override_changes_the_composed_config(override: str) -> None:
+    assert compose_config([override]) != compose_config()

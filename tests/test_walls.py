@@ -1,0 +1,60 @@
+"""The trust boundary: what the cloud can import, is told, and can see."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from obclip_cli.config import compose_config
+from obclip_cli.protocol import CloudRequest, CloudResponse, describe
+from obclip_cli.resources import data_folder
+from obclip_cli.scheme import assemble
+
+PROMPT = "a woman firefighter with dark skin"
+
+
+def test_the_request_has_exactly_these_fields() -> None:
+    allowed = {"candidates", "steps", "start", "stop", "guidance_scale", "noise_seed", "latents"}
+    assert {field.name for field in fields(CloudRequest)} == allowed
+    assert {field.name for field in fields(CloudResponse)} == {"latents"}
+    assert set(describe(CloudRequest(("a",), 1, 0, 1, 1.0, 0))) == allowed - {"latents"}
+
+
+def test_the_request_is_the_same_for_every_prompt_of_a_closure(tiny_pair: list[str]) -> None:
+    """Non-interference: with the public seed fixed, the bytes do not depend on which candidate is real."""
+    client, _ = assemble(compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=1"]))
+    query = client.prepare(PROMPT, seed=1)
+    messages = {client.request(client.prepare(p, seed=1)).to_bytes() for p in query.candidates.prompts}
+    assert len(messages) == 1
+    assert client.request(client.prepare("a lady firefighter with pale skin", seed=1)).to_bytes() in messages
+
+
+def test_the_cloud_answers_in_a_process_that_has_no_client_module(tiny_pair: list[str], tmp_path: Path) -> None:
+    config = compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=1"])
+    client, _ = assemble(config)
+    (tmp_path / "up").write_bytes(client.request(client.prepare(PROMPT, seed=1)).to_bytes())
+    script = f"""
+import sys
+from pathlib import Path
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.diffusion.models import load_pipeline
+pipeline = load_pipeline({config.pair.cloud.path!r}, revision=None, dtype="float32", device="cpu")
+Path("down").write_bytes(CloudServer(pipeline, batch=30).answer(Path("up").read_bytes()))
+secret = ("obclip_cli.device", "obclip_cli.prompts", "obclip_cli.scheme")
+print([name for name in sys.modules if name.startswith(secret)])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+    assert CloudResponse.from_bytes((tmp_path / "down").read_bytes()).latents.shape == (10, 4, 8, 8)
+
+
+@pytest.mark.parametrize("path", sorted(data_folder("configs").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_targets_of_configs_stay_in_their_own_room(path: Path) -> None:
+    """Hydra's `_target_` could reach around the import contracts; only datasets may name a class."""
+    text = path.read_text()
+    if "_target_" in text:
+        assert path.parent.name == "dataset"
+        assert yaml.safe_load(text)["_target_"].startswith("obclip_cli.data.")
