@@ -33,6 +33,7 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments; without NAME, all of them."""
     from obclip_cli.generation import check_writable
+    from obclip_cli.report.page import Section, write_page
 
     name, overrides = o.split_prompt(arguments or [])
     known = experiment_names()
@@ -40,13 +41,17 @@ def reproduce(
         raise UserError(f"there is no experiment {name}; {nearest(name, known)}")
     folder = output or Path("results")
     check_writable(folder)
+    sections = []
     for experiment in [name] if name else known:
         module = load_experiment(experiment)
         own = module.OVERRIDES.get(pair, [])
         config = o.compose_from([*own, *overrides], pair=pair, seed=seed)
         with progress_bars() as bar:
             text = module.run(config, folder, bar)
+        sections.append(Section(module.TITLE, f"{experiment}.png", f"{experiment}.md", text))
         typer.echo(f"\n{text}\nwritten to {folder}")
+    if name is None:
+        write_page(folder, sections)
 
 
 def experiment_names() -> list[str]:

@@ -1,6 +1,6 @@
 """Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
 
-Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device, release.
+Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device, release, card.
 Stop with Ctrl-C or SIGTERM at any time; the next call goes on from the last checkpoint.
 """
 
@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import torch
 import typer
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from obclip_cli.mini import art, autoencoder, captions, device_training, diffusion_training, judge
+from obclip_cli.benchmark import baselines_and_obclip, run_benchmark
+from obclip_cli.commands.progress import progress_bars
+from obclip_cli.config import compose_config
+from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
 from obclip_cli.resources import package_folder
@@ -75,16 +79,40 @@ class Workshop:
             (weights / "judge" / path.name).write_bytes(path.read_bytes())
         write_reference(weights / "reference", self.table, self.images)
 
+    def write_card(self) -> None:
+        """Score the released weights on 500 prompts and describe them."""
+        config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
+        place = self.folder / "scores"
+        with progress_bars() as bar:
+            run_benchmark(config, baselines_and_obclip(config.hybrid.steps), place, bar)
+        card.write_card(
+            package_folder() / "mini" / "MODEL_CARD.md",
+            build=self.folder,
+            table=self.table,
+            images=self.images,
+            vae=self._vae(),
+            cloud=self._cloud()[0],
+            device=UNet2DConditionModel.from_pretrained(self.models / "device"),
+            scores=pd.read_csv(place / "scores.csv"),
+        )
+
     def _vae(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.models / "vae")
 
     def _cloud(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+        """The finished cloud model, or the averaged weights of its last checkpoint."""
+        if not (self.models / "cloud").exists():
+            channels = self._vae().config.latent_channels
+            return diffusion_training.averaged(self.tokenizer, channels, self.folder / "cloud" / "checkpoint.pt")
         unet = UNet2DConditionModel.from_pretrained(self.models / "cloud")
         return unet, CLIPTextModel.from_pretrained(self.models / "text_encoder")
 
     def _examples(self) -> diffusion_training.Examples:
-        vae = self._vae()
-        latents = autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor
+        place = self.folder / "latents.pt"
+        if not place.exists():
+            vae = self._vae()
+            torch.save(autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor, place)
+        latents = torch.load(place, weights_only=True)
         return diffusion_training.Examples.of(latents, self.table[self.seen], self.tokenizer)
 
 
@@ -98,7 +126,9 @@ STAGES = {
 
 def main(
     folder: Annotated[Path, typer.Option(help="Where data and checkpoints are kept.")] = Path("build/mini"),
-    only: Annotated[list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release, card.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:
     """Train the embedded pair, or go on where it stopped."""
@@ -112,8 +142,9 @@ def main(
         if not (workshop.models / model).exists():
             typer.echo(f"stopped in stage {name}; the same command goes on from its checkpoint")
             raise typer.Exit(130)
-    if not only or "release" in only:
-        workshop.release()
+    for name, finish in {"release": Workshop.release, "card": Workshop.write_card}.items():
+        if not only or name in only:
+            finish(workshop)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers.training_utils import EMAModel
 from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -139,4 +140,20 @@ def train_cloud(
     if not training.run():
         return None
     training.use_average()
+    return unet, text_encoder
+
+
+def averaged(
+    tokenizer: CLIPTokenizer, latent_channels: int, checkpoint: Path
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """The averaged weights of a checkpoint, finished or not.
+
+    Raises:
+        FileNotFoundError: training has not begun.
+    """
+    unet, text_encoder = create_cloud(latent_channels), create_text_encoder(tokenizer)
+    state = torch.load(checkpoint, weights_only=True)
+    average = EMAModel(nn.ModuleDict({"unet": unet, "text": text_encoder}).parameters())
+    average.load_state_dict(state["ema"])
+    average.copy_to([*unet.parameters(), *text_encoder.parameters()])
     return unet, text_encoder

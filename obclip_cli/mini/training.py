@@ -1,5 +1,6 @@
 """The training loop that all models of the embedded pair share: resumable, with EMA and a loss curve."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def sample_generator(seed: int, step: int) -> torch.Generator:
 
 
 class Training:
-    """One model's training run in one folder: `checkpoint.pt`, `loss.csv`, `loss.png`.
+    """One model's training run in one folder: `checkpoint.pt`, `progress.json`, `loss.csv`, `loss.png`.
 
     Args:
         model: what is trained; several modules go in one nn.ModuleDict.
@@ -94,6 +95,8 @@ class Training:
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self.checkpoint)
+        progress = {"steps": self.step, "images": self.step * self.recipe.batch_size, "minutes": self.seconds / 60}
+        (self.folder / "progress.json").write_text(json.dumps(progress))
         pd.DataFrame(self.history).to_csv(self.folder / "loss.csv", index=False)
         plot_losses(self.folder / "loss.csv", self.folder / "loss.png", self.name)
 

@@ -1,9 +1,9 @@
 """Counted multiply-accumulates against a sum done by hand."""
 
-from conftest import tiny_pipeline
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cost.macs import unet_macs
+from tests.conftest import tiny_pipeline
 
 
 def test_a_unet_without_attention_equals_the_sum_of_its_layers() -> None:

@@ -1,0 +1,68 @@
+"""`obclip eval` on a tiny random pair, scored by the packaged judge."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import Run, assert_one_line_error
+from tests.data.test_coco import make_coco
+
+Obclip = Callable[..., Run]
+FAST = ["hybrid.steps=5", "hybrid.switch_point=2", "dataset.limit=4"]
+
+
+def test_emoji_writes_table_plot_images_and_the_run_behind_them(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    run = obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST)
+    assert run.code == 0, run.err
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "config.yaml",
+        "environment.json",
+        "scores.csv",
+        "table.csv",
+        "table.md",
+        "scores.png",
+        "images.png",
+    }
+    table = pd.read_csv(tmp_path / "table.csv").set_index("method")
+    assert list(table.index) == ["real held-out art", "cloud-only", "device-only", "Hybrid SD, k=5", "ObCLIP, k=5"]
+    assert table.loc["real held-out art", "tone"] > 0.5 > table.loc["cloud-only", "role_top3"]
+    assert pd.isna(table.loc["real held-out art", "fid"]) and (table["fid"].dropna() > 0).all()
+    # The prompts are canonical already, so hiding them changes no image, only the cost.
+    assert table.loc["ObCLIP, k=5", "fid"] == table.loc["Hybrid SD, k=5", "fid"]
+    assert table.loc["ObCLIP, k=5", "cloud_gmacs"] > 5 * table.loc["Hybrid SD, k=5", "cloud_gmacs"]
+    assert json.loads((tmp_path / "environment.json").read_text())["torch"]
+
+
+def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
+    root = make_coco(tmp_path / "coco")
+    out = tmp_path / "out"
+    run = obclip("eval", "--dataset", "coco", f"dataset.root={root}", "--json", "-o", str(out), *tiny_pair, *FAST)
+    assert run.code == 0, run.err
+    rows = {row["method"]: row for row in json.loads(run.out)}
+    assert rows["cloud-only"]["fid"] > 0 and rows["cloud-only"]["tone"] is None
+    assert rows["ObCLIP, k=5"]["n"] == 2  # every caption speaks of one woman
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "coco"], ["dataset.root=DIR", "cocodataset.org"]),
+        (["--dataset", "coco", "dataset.root=/nowhere"], ["/nowhere", "captions_val2014.json"]),
+        (["--dataset", "imagenet"], ["imagenet"]),
+        (["dataset.limit=1"], ["at least two"]),
+        (["dataset.limit=0"], ["dataset.limit=0"]),
+        (["pair.judge=null"], ["pair.judge"]),
+        (["pair.judge=/nowhere"], ["/nowhere"]),
+    ],
+)
+def test_bad_input_is_one_line(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_line_error(obclip("eval", *arguments, "-o", str(tmp_path), *tiny_pair), *words)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+"""The batched generation of evaluation gives the images of the whole scheme."""
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+from obclip_cli.benchmark import as_the_cloud_sees, baselines_and_obclip, load_pair
+from obclip_cli.config import compose_config
+from obclip_cli.data import Sample
+from obclip_cli.evaluation import Method, generate_images, step_rows
+from obclip_cli.prompts.taxonomy import Taxonomy
+from obclip_cli.scheme import assemble, oblivious_generation
+
+SAMPLES = [Sample("a lady firefighter with pale skin", 3), Sample("an old man", 4), Sample("a red apple", 5)]
+STEPS = 4
+
+
+def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
+    pair = load_pair(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=0"]))
+    canonical, _ = as_the_cloud_sees(SAMPLES, taxonomy, 64)
+    done: list[int] = []
+    images = generate_images(pair, SAMPLES, methods, canonical, done.append)
+    assert sum(done) == step_rows(pair, methods, SAMPLES, canonical)
+    return images
+
+
+def test_obclip_equals_algorithm_1(tiny_pair: list[str], taxonomy: Taxonomy) -> None:
+    images = images_of(tiny_pair, [Method("ours", "server_first", 2, hidden=True)], taxonomy)["ours"]
+    client, server = assemble(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=2"]))
+    for sample, image in zip(SAMPLES, images, strict=True):
+        outcome = oblivious_generation(client, server, sample.prompt, sample.seed)
+        expected = (client.image(outcome.latents)[0] * 255).round()
+        assert (image.float() - expected).abs().max() <= 1  # a level of rounding in larger batches
+
+
+def test_client_first_equals_the_scheme_in_that_order(tiny_pair: list[str], taxonomy: Taxonomy) -> None:
+    images = images_of(tiny_pair, [Method("last", "client_first", 1)], taxonomy)["last"]
+    overrides = [f"hybrid.steps={STEPS}", "hybrid.switch_point=1", "hybrid.order=client_first", "privacy=none"]
+    client, server = assemble(compose_config([*tiny_pair, *overrides]))
+    outcome = oblivious_generation(client, server, SAMPLES[1].prompt, SAMPLES[1].seed)
+    assert (images[1].float() - (client.image(outcome.latents)[0] * 255).round()).abs().max() <= 1
+
+
+def test_methods_that_share_a_way_give_the_same_as_alone(tiny_pair: list[str], taxonomy: Taxonomy) -> None:
+    methods = [Method(f"k={k}", "server_first", k) for k in (0, 1, 2, STEPS)]
+    together = images_of(tiny_pair, methods, taxonomy)
+    for method in methods:
+        assert torch.equal(together[method.name], images_of(tiny_pair, [method], taxonomy)[method.name])
+    assert not torch.equal(together["k=0"], together[f"k={STEPS}"])
+
+
+def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[str]) -> None:
+    """A canonical prompt looks the same hidden or not, so ObCLIP costs no second run then."""
+    pair = load_pair(compose_config([*tiny_pair, "hybrid.steps=10"]))
+    samples = [Sample("an old man", 1)]
+    shared = step_rows(pair, baselines_and_obclip(10), samples, ["an old man"])
+    apart = step_rows(pair, baselines_and_obclip(10), samples, ["an elderly man"])
+    assert shared == 10 + 10 + 5
+    assert apart > shared
+
+
+def test_the_pair_is_stock_diffusers(tiny_pair: list[str]) -> None:
+    pair = load_pair(compose_config(tiny_pair))
+    assert type(pair.cloud) is type(pair.device) is StableDiffusionPipeline
