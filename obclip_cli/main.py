@@ -1,7 +1,7 @@
 """The `obclip` command."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -39,21 +39,31 @@ app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
 app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)
 
 
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"obclip: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
 def run() -> None:
-    """Run the command; a user's error is one line and exit code 2."""
+    """Run the command; what a user did wrong is one line and exit code 2."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
     try:
-        app()
+        code = app(standalone_mode=False)
     except UserError as error:
         if debug:
             raise
-        typer.echo(f"obclip: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _fail(str(error))
+    except typer.TyperException as error:
+        said = getattr(error, "format_message", error.__str__)()
+        if not said:  # no command at all: Typer has printed the help
+            sys.exit(2)
+        _fail(f"{said} (obclip --help lists commands and options)")
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("obclip: stopped; what was finished is kept", err=True)
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

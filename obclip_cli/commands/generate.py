@@ -132,8 +132,8 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9
         table.add_row(side, f"{facts[f'{side}_steps']} steps, {macs:,.2f} GMAC, {facts[f'{side}_seconds']:.2f} s")
-    table.add_row("image", str(folder / facts["image"]))
-    table.add_row("contact sheet", str(folder / facts["contact_sheet"]))
     console = Console()
-    console.print(f"[bold]{facts['prompt']}[/] (seed {facts['seed']})", highlight=False)
+    console.print(f"[bold]{facts['prompt']}[/] (seed {facts['seed']})", highlight=False, soft_wrap=True)
     console.print(table)
+    for name in ("image", "contact_sheet"):  # paths stay whole, to be copied
+        typer.echo(f"{name.replace('_', ' '):<15}{folder / facts[name]}")

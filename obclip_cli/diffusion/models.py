@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
 
 diffusers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()
 
 
 def resolve(path: str) -> str:

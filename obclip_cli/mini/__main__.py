@@ -1,15 +1,18 @@
 """Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
 
 Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device, release, card.
-Stop with Ctrl-C or SIGTERM at any time; the next call goes on from the last checkpoint.
+Stop with Ctrl-C or SIGTERM at any time; the next call goes on from the last checkpoint. Several processes may share a
+stage: `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.distributed as dist
 import typer
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -20,6 +23,8 @@ from obclip_cli.config import compose_config
 from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
+from obclip_cli.mini.released import adopt
+from obclip_cli.mini.training import processes
 from obclip_cli.resources import package_folder
 
 
@@ -129,16 +134,23 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release, card.")
     ] = None,
+    from_released: Annotated[bool, typer.Option(help="Without checkpoints: go on from the package's weights.")] = False,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:
     """Train the embedded pair, or go on where it stopped."""
+    if "RANK" in os.environ:
+        dist.init_process_group("gloo")
     if threads:
         torch.set_num_threads(threads)
+    if from_released and not (folder / "cloud" / "checkpoint.pt").exists():
+        adopt(folder)
     workshop = Workshop(folder)
     for name, (model, train) in STAGES.items():
         if (only and name not in only) or (workshop.models / model).exists():
             continue
         train(workshop)
+        if processes()[0] > 0:
+            return
         if not (workshop.models / model).exists():
             typer.echo(f"stopped in stage {name}; the same command goes on from its checkpoint")
             raise typer.Exit(130)

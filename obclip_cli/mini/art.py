@@ -240,4 +240,4 @@ def arts_of(table: pd.DataFrame) -> list[Art]:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read `art.csv`, empty labels as empty strings."""
-    return pd.read_csv(path, keep_default_na=False)
+    return pd.read_csv(path, keep_default_na=False, dtype={"hexcode": str})

@@ -52,7 +52,7 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
     seen = images[~table["held_out"].to_numpy()]
 
     def loss(generator: torch.Generator) -> Losses:
-        batch = random_crops(seen, recipe.batch_size, generator).contiguous(memory_format=torch.channels_last)
+        batch = random_crops(seen, recipe.share, generator).contiguous(memory_format=torch.channels_last)
         with autocast(batch.device):
             posterior = model.encode(batch).latent_dist
             decoded = model.decode(posterior.sample(generator)).sample

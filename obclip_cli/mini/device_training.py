@@ -23,17 +23,16 @@ FEATURE_WEIGHT = 0.2
 
 def create_device(cloud: UNet2DConditionModel) -> UNet2DConditionModel:
     """The smaller UNet with the cloud's weights wherever a layer of the same shape remains."""
-    config = dict(cloud.config)
-    device = UNet2DConditionModel.from_config(
-        config
-        | {
-            "block_out_channels": config["block_out_channels"][:2],
-            "down_block_types": config["down_block_types"][:2],
-            "up_block_types": config["up_block_types"][1:],
-            "layers_per_block": 1,
-            "mid_block_type": None,
-        }
-    )
+    # Not from_config: it would put the mid block, a default, back.
+    config = {key: value for key, value in cloud.config.items() if not key.startswith("_")}
+    config |= {
+        "block_out_channels": config["block_out_channels"][:2],
+        "down_block_types": config["down_block_types"][:2],
+        "up_block_types": config["up_block_types"][1:],
+        "layers_per_block": 1,
+        "mid_block_type": None,
+    }
+    device = UNet2DConditionModel(**config)
     device.load_state_dict(_kept(cloud.state_dict(), device.state_dict()))
     return device
 
@@ -92,7 +91,7 @@ def train_device(
     student = BlockOutputs([device.down_blocks[0], device.up_blocks[0], device.up_blocks[1]])
 
     def loss(generator: torch.Generator) -> Losses:
-        latents, tokens = examples.batch(recipe.batch_size, generator)
+        latents, tokens = examples.batch(recipe.share, generator)
         noisy, timesteps, velocity = noised(scheduler, latents, generator)
         with autocast(latents.device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
+from obclip_cli.mini.released import start_of_cloud
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast
 
 RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
@@ -121,14 +122,17 @@ def noised(
 def train_cloud(
     examples: Examples, tokenizer: CLIPTokenizer, folder: Path, recipe: Recipe = RECIPE
 ) -> tuple[UNet2DConditionModel, CLIPTextModel] | None:
-    """Train UNet and text encoder together; None if stopped before the end."""
+    """Train UNet and text encoder together, from `folder/start` if it is there; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
     text_encoder = create_text_encoder(tokenizer)
     unet = create_cloud(examples.latents.shape[1]).to(memory_format=torch.channels_last)
+    if (start := start_of_cloud(folder)).exists():
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
+        text_encoder.load_state_dict(CLIPTextModel.from_pretrained(start / "text_encoder").state_dict())
     scheduler = DDPMScheduler(**NOISE)
 
     def loss(generator: torch.Generator) -> Losses:
-        latents, tokens = examples.batch(recipe.batch_size, generator)
+        latents, tokens = examples.batch(recipe.share, generator)
         noisy, timesteps, velocity = noised(scheduler, latents, generator)
         with autocast(latents.device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)

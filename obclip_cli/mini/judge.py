@@ -105,8 +105,8 @@ def train(
     texts = [wordings(picture) for picture in arts_of(table)]
 
     def loss(generator: torch.Generator) -> Losses:
-        count = round(recipe.batch_size * PEOPLE_SHARE)
-        rows = torch.cat([_choose(people, count, generator), _choose(others, recipe.batch_size - count, generator)])
+        count = round(recipe.share * PEOPLE_SHARE)
+        rows = torch.cat([_choose(people, count, generator), _choose(others, recipe.share - count, generator)])
         picks = torch.randint(1_000_000, (len(rows),), generator=generator).tolist()
         captions = [texts[row][pick % len(texts[row])] for row, pick in zip(rows.tolist(), picks, strict=True)]
         pixels = torch.from_numpy(images[rows.numpy()]).permute(0, 3, 1, 2).float().div(127.5).sub(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file
 from torch import nn
 
 from obclip_cli.cost.macs import unet_macs
@@ -89,7 +90,8 @@ def test_packaged_models_are_stock_pipelines_in_fp16(name: str) -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(WEIGHTS / name, safety_checker=None)
     assert isinstance(pipeline.scheduler, DPMSolverMultistepScheduler)
     assert (pipeline.unet.config.sample_size, 2 ** (len(pipeline.vae.config.block_out_channels) - 1)) == (16, 4)
-    assert pipeline.unet.dtype == torch.float16
+    stored = load_file(WEIGHTS / name / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {weight.dtype for weight in stored.values()} == {torch.float16}
 
 
 def test_packaged_weights_stay_small_and_the_device_cheap() -> None:

@@ -27,7 +27,7 @@ def test_a_firefighter_has_ten_candidates() -> None:
 
 
 @given(st.lists(st.sampled_from(SPELLINGS + FILLERS), min_size=1, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_closure_every_candidate_has_the_same_candidates(words: list[str]) -> None:
     """Theorem 1's condition: for every p' in P(p), P(p') is P(p), in the same order."""
     try:
