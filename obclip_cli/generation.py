@@ -15,6 +15,7 @@ from obclip_cli.cost.macs import unet_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
 from obclip_cli.report.contact_sheet import write_contact_sheet
+from obclip_cli.runs import write_text
 from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
 
 
@@ -110,6 +111,5 @@ def _macs_a_pass(pipeline: Any) -> int:
 
 def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:
     """Write `summary.json`: the composed configuration and the facts of every image."""
-    partial = folder / "summary.partial"
-    partial.write_text(json.dumps({"config": plain(config), "images": images}, indent=2, ensure_ascii=False) + "\n")
-    partial.replace(folder / "summary.json")
+    facts = {"config": plain(config), "images": images}
+    write_text(folder / "summary.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

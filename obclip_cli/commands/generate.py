@@ -1,6 +1,5 @@
 """`obclip generate`: a prompt in, an image out, and what the cloud saw."""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from obclip_cli.commands import options as o
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 
+SHOWN = 12  # candidates that are printed
 EPILOG = """
 Examples:
 
@@ -115,11 +115,10 @@ def _warn(message: str) -> None:
 
 def default_folder(prompts: list[str], config: Config, count: int) -> Path:
     """`results/generate/<prompt>-<hash of what is asked>`."""
-    import hashlib
+    from obclip_cli.runs import fingerprint
 
-    asked = json.dumps([prompts, plain(config), count], sort_keys=True)
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0].lower()).strip("-")[:40] or "prompt"
-    return Path("results/generate") / f"{words}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    return Path("results/generate") / f"{words}-{fingerprint(prompts, plain(config), count)}"
 
 
 def show(facts: dict[str, Any], folder: Path) -> None:
@@ -127,7 +126,10 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     found = ", ".join(f"{a['attribute']}: {a['value']}" for a in facts["attributes"]) or "none"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("hidden", found)
-    table.add_row("the cloud saw", f"{facts['n']} candidates: " + " | ".join(facts["cloud_saw"][:3]) + " ...")
+    seen = [f"{facts['n']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
+    if facts["n"] > SHOWN:
+        seen.append(f"... and {facts['n'] - SHOWN} more")
+    table.add_row("the cloud saw", "\n".join(seen))
     table.add_row("sent", f"{facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down")
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9

@@ -23,7 +23,7 @@ from obclip_cli.config import compose_config
 from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
-from obclip_cli.mini.released import adopt
+from obclip_cli.mini.released import adopt, keep_record
 from obclip_cli.mini.training import processes
 from obclip_cli.resources import package_folder
 
@@ -83,6 +83,7 @@ class Workshop:
         for path in (self.models / "judge").iterdir():
             (weights / "judge" / path.name).write_bytes(path.read_bytes())
         write_reference(weights / "reference", self.table, self.images)
+        keep_record(self.folder, STAGES)
 
     def write_card(self) -> None:
         """Score the released weights on 500 prompts and describe them."""
@@ -92,7 +93,6 @@ class Workshop:
             run_benchmark(config, baselines_and_obclip(config.hybrid.steps), place, bar)
         card.write_card(
             package_folder() / "mini" / "MODEL_CARD.md",
-            build=self.folder,
             table=self.table,
             images=self.images,
             vae=self._vae(),

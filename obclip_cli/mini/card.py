@@ -1,7 +1,6 @@
 """Write MODEL_CARD.md of the embedded pair: everything in it is measured when it is written."""
 
 import json
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from obclip_cli.cost.macs import unet_macs
 from obclip_cli.mini.art import HELD_OUT_SHARE, STYLES
 from obclip_cli.mini.autoencoder import held_out_psnr
 from obclip_cli.mini.captions import MAX_TOKENS
+from obclip_cli.mini.released import training_record
 from obclip_cli.runs import environment
 
 STAGES = ("autoencoder", "judge", "cloud", "device")
@@ -32,7 +32,6 @@ TARGETS = """
 def write_card(
     path: Path,
     *,
-    build: Path,
     table: pd.DataFrame,
     images: np.ndarray,
     vae: AutoencoderKL,
@@ -43,13 +42,8 @@ def write_card(
     """Fill the card.
 
     Args:
-        build: folder with each stage's `progress.json` and `loss.png`; the curves are copied beside the card.
         scores: `scores.csv` of `obclip eval --dataset emoji` on the released weights.
     """
-    curves = path.parent / "training_curves"
-    curves.mkdir(exist_ok=True)
-    for stage in STAGES:
-        shutil.copyfile(build / stage / "loss.png", curves / f"{stage}.png")
     large, small = (unet_macs(unet.config, MAX_TOKENS) for unet in (cloud, device))
     by_method = scores.set_index("method")
     best = by_method.loc["cloud-only"]
@@ -71,7 +65,7 @@ def write_card(
         "## Models\n",
         _models(vae, cloud, device, large, small),
         "## Training\n",
-        _training(build),
+        _training(),
         "## Scores\n",
         "On 500 prompts of held-out combinations, 25 DPM-Solver++ steps, seed 0. The first row is the judge on the",
         "real held-out art, the ceiling of every other row.\n",
@@ -130,16 +124,16 @@ def _models(
     )
 
 
-def _training(build: Path) -> str:
+def _training() -> str:
     rows = ["| stage | steps | images seen | minutes |", "| --- | --- | --- | --- |"]
     for stage in STAGES:
-        done = json.loads((build / stage / "progress.json").read_text())
+        done = json.loads((training_record() / f"{stage}.json").read_text())
         rows.append(f"| {stage} | {done['steps']:,} | {done['images']:,} | {done['minutes']:.0f} |")
     where = environment()
     rows.append(
         f"\nOn {where['processor']}, torch {where['torch']}. bf16 autocast where the processor has it, else fp32."
     )
-    rows += [f"\n![{stage}](training_curves/{stage}.png)" for stage in STAGES]
+    rows += [f"\n![{stage}]({training_record().name}/{stage}.png)" for stage in STAGES]
     return "\n".join(rows) + "\n"
 
 

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
 from obclip_cli.mini.released import start_of_cloud
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, choose
 
 RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
 PEOPLE_SHARE = 0.78
@@ -95,15 +95,11 @@ class Examples:
     def batch(self, size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (size, 8, 16, 16) and tokens (size, MAX_TOKENS): people first, captions dropped at random."""
         people = round(size * PEOPLE_SHARE)
-        rows = torch.cat([_choose(self.people, people, generator), _choose(self.others, size - people, generator)])
+        rows = torch.cat([choose(self.people, people, generator), choose(self.others, size - people, generator)])
         wording = torch.randint(self.tokens.shape[1], (size,), generator=generator)
         tokens = self.tokens[rows, wording]
         tokens[torch.rand(size, generator=generator) < CAPTION_DROPOUT] = self.no_caption
         return self.latents[rows], tokens
-
-
-def _choose(rows: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
-    return rows[torch.randint(len(rows), (count,), generator=generator)]
 
 
 def noised(

@@ -21,7 +21,7 @@ from transformers import CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, choose
 
 RECIPE = Recipe(steps=1800, batch_size=96, learning_rate=2e-3, weight_decay=0.05, ema_decay=0.998)
 PEOPLE_SHARE = 0.8
@@ -68,7 +68,7 @@ class Labels:
         return cls(names, classes)
 
 
-class Judge(nn.Module):
+class JudgeInTraining(nn.Module):
     """An OpenCLIP model and linear heads on its image features."""
 
     def __init__(self, clip: open_clip.CLIP, classes: dict[str, int]) -> None:
@@ -90,14 +90,14 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def train(
     images: np.ndarray, table: pd.DataFrame, tokenizer: CLIPTokenizer, folder: Path, recipe: Recipe = RECIPE
-) -> tuple[Judge, Labels] | None:
+) -> tuple[JudgeInTraining, Labels] | None:
     """Train on everything that is not held out; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
     labels = Labels.of(table)
     config = model_config(tokenizer)
     clip = open_clip.CLIP(**config)
     clip.visual.to(memory_format=torch.channels_last)
-    judge = Judge(clip, {name: len(classes) for name, classes in labels.names.items()})
+    judge = JudgeInTraining(clip, {name: len(classes) for name, classes in labels.names.items()})
     contrastive = open_clip.ClipLoss()
     seen = torch.from_numpy((~table["held_out"]).to_numpy(copy=True))
     person = torch.from_numpy((table["category"] == "person").to_numpy(copy=True))
@@ -106,7 +106,7 @@ def train(
 
     def loss(generator: torch.Generator) -> Losses:
         count = round(recipe.share * PEOPLE_SHARE)
-        rows = torch.cat([_choose(people, count, generator), _choose(others, recipe.share - count, generator)])
+        rows = torch.cat([choose(people, count, generator), choose(others, recipe.share - count, generator)])
         picks = torch.randint(1_000_000, (len(rows),), generator=generator).tolist()
         captions = [texts[row][pick % len(texts[row])] for row, pick in zip(rows.tolist(), picks, strict=True)]
         pixels = torch.from_numpy(images[rows.numpy()]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
@@ -127,12 +127,8 @@ def train(
     return judge, labels
 
 
-def _choose(rows: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
-    return rows[torch.randint(len(rows), (count,), generator=generator)]
-
-
 @torch.no_grad()
-def recompute_batch_statistics(judge: Judge, images: np.ndarray, rows: torch.Tensor) -> None:
+def recompute_batch_statistics(judge: JudgeInTraining, images: np.ndarray, rows: torch.Tensor) -> None:
     """Fit the BatchNorm statistics to the averaged weights, which never ran in training mode."""
     norms = [module for module in judge.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
@@ -141,12 +137,12 @@ def recompute_batch_statistics(judge: Judge, images: np.ndarray, rows: torch.Ten
     judge.train()
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
-        picked = images[_choose(rows, 128, generator).numpy()]
+        picked = images[choose(rows, 128, generator).numpy()]
         judge.clip.encode_image(torch.from_numpy(picked).permute(0, 3, 1, 2).float().div(127.5).sub(1))
     judge.eval()
 
 
-def save(judge: Judge, labels: Labels, tokenizer: CLIPTokenizer, folder: Path) -> None:
+def save(judge: JudgeInTraining, labels: Labels, tokenizer: CLIPTokenizer, folder: Path) -> None:
     """Write a folder that `open_clip.create_model("local-dir:...")` loads, the heads beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_cfg": model_config(tokenizer), "preprocess_cfg": PREPROCESS}

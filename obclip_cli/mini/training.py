@@ -64,6 +64,11 @@ def sample_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step * number + rank)
 
 
+def choose(rows: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` of the row numbers in `rows`, drawn with replacement."""
+    return rows[torch.randint(len(rows), (count,), generator=generator)]
+
+
 class Training:
     """One model's training run in one folder: `checkpoint.pt`, `progress.json`, `loss.csv`, `loss.png`.
 
