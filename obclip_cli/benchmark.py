@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from obclip_cli import runs
-from obclip_cli.config import Config, plain, taxonomy_path
+from obclip_cli.config import CacheConfig, Config, plain, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.data.emoji import Emoji
 from obclip_cli.diffusion.models import default_device, load_pipeline
@@ -68,6 +68,8 @@ def run_benchmark(
     Returns:
         one row a method (and one of the real references, where their labels are known); the images; the samples.
     """
+    if config.cache != CacheConfig():
+        raise UserError("scores are made without caches so far; leave cache.* out")
     dataset = load_dataset(config.dataset)
     judge = load_judge(config)
     samples = dataset.samples(config.seed)

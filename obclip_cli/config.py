@@ -60,11 +60,16 @@ class HybridConfig:
 
 @dataclass
 class CacheConfig:
-    """Server-side accelerations: cache point r and skip point s, both in cloud steps; null is off."""
+    """Server-side accelerations: cache point r and skip point s, both in cloud steps; null is off.
+
+    `refresh`: attention is computed again every so many steps after r. `fresh_conv_in`: skipped steps run conv_in.
+    """
 
     name: str = "none"
     cache_point: int | None = None
     skip_point: int | None = None
+    refresh: int | None = None
+    fresh_conv_in: bool = True
 
 
 @dataclass
@@ -170,8 +175,18 @@ def check(config: Config) -> None:
         )
     if privacy.max_candidates < 1:
         raise UserError(f"privacy.max_candidates={privacy.max_candidates} must be at least 1")
-    if cache.cache_point is not None or cache.skip_point is not None:
-        raise UserError("cache.cache_point and cache.skip_point need an acceleration; this version has cache=none only")
+    for key, point in (("cache_point", cache.cache_point), ("skip_point", cache.skip_point)):
+        if point is not None and not 1 <= point <= hybrid.switch_point:
+            raise UserError(
+                f"cache.{key}={point} must lie in 1..{hybrid.switch_point} (hybrid.switch_point), or be null"
+            )
+    if cache.cache_point and cache.skip_point and cache.skip_point < cache.cache_point:
+        raise UserError(
+            f"cache.skip_point={cache.skip_point} lies before cache.cache_point={cache.cache_point}: skipped steps "
+            "compute no attention to be cached; make skip_point at least cache_point"
+        )
+    if cache.refresh is not None and cache.refresh < 1:
+        raise UserError(f"cache.refresh={cache.refresh} must be at least 1, or null")
     if config.cloud.batch < 1:
         raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
     if not 0 <= config.seed < 2**63:

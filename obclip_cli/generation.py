@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, plain
-from obclip_cli.cost.macs import unet_macs
+from obclip_cli.cost.macs import path_macs, unet_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
 from obclip_cli.report.contact_sheet import write_contact_sheet
@@ -81,8 +82,16 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
     cloud_steps, device_steps = last - first, config.hybrid.steps - (last - first)
     candidates = outcome.request.candidates
     passes = 2 if config.pair.guidance_scale > 1 else 1
-    cloud_macs = _macs_a_pass(server.pipeline) * passes * cloud_steps * len(candidates)
-    device_macs = _macs_a_pass(client.pipeline) * passes * device_steps
+    cloud = server.pipeline
+    cloud_macs = path_macs(
+        cloud.unet.config,
+        cloud.tokenizer.model_max_length,
+        cloud_steps,
+        lambda unet: attached(unet, accelerations(config.cache)),
+    )
+    cloud_macs *= passes * len(candidates)
+    device = client.pipeline
+    device_macs = unet_macs(device.unet.config, device.tokenizer.model_max_length) * passes * device_steps
     return {
         "prompt": job.prompt,
         "seed": job.seed,
@@ -103,10 +112,6 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
         "cloud_seconds": round(outcome.cloud_seconds, 3),
         "device_seconds": round(outcome.device_seconds, 3),
     }
-
-
-def _macs_a_pass(pipeline: Any) -> int:
-    return unet_macs(pipeline.unet.config, pipeline.tokenizer.model_max_length)
 
 
 def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:

@@ -74,10 +74,10 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     device = load_pipeline(pair.device.path, revision=pair.device.revision, dtype=dtype, device=place)
     taxonomy = load_taxonomy(taxonomy_path(pair.taxonomy))
     client = Client(device, taxonomy, config.hybrid, config.privacy, guidance_scale=pair.guidance_scale)
-    return client, CloudServer(cloud, batch=config.cloud.batch)
+    return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
 
 
 def cloud_only(server: CloudServer, query: Query, steps: int, guidance_scale: float) -> torch.Tensor:
     """The baseline without privacy or device: the large model alone, from the same z_T; (1, c, h, w)."""
     request = CloudRequest((query.prompt,), steps, 0, steps, guidance_scale, query.seed)
-    return server.denoise(request)
+    return CloudServer(server.pipeline, batch=server.batch).denoise(request)

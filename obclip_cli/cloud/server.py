@@ -3,6 +3,8 @@
 import torch
 from diffusers import StableDiffusionPipeline
 
+from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import encode_prompts, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.protocol import CloudRequest, CloudResponse
@@ -14,11 +16,13 @@ class CloudServer:
     Args:
         pipeline: the large model.
         batch: most candidates denoised at once; larger sets run in chunks.
+        cache: the accelerations to put on the model while it answers; none by default.
     """
 
-    def __init__(self, pipeline: StableDiffusionPipeline, *, batch: int) -> None:
+    def __init__(self, pipeline: StableDiffusionPipeline, *, batch: int, cache: CacheConfig | None = None) -> None:
         self.pipeline = pipeline
         self.batch = batch
+        self.cache = cache or CacheConfig()
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
@@ -35,12 +39,14 @@ class CloudServer:
         return torch.cat([self._denoise_chunk(request, list(chunk), start) for chunk in chunks])
 
     def _denoise_chunk(self, request: CloudRequest, candidates: list[str], start: torch.Tensor) -> torch.Tensor:
-        return run_steps(
-            self.pipeline,
-            start.expand(len(candidates), -1, -1, -1).clone(),
-            encode_prompts(self.pipeline, candidates, request.guidance_scale),
-            steps=request.steps,
-            start=request.start,
-            stop=request.stop,
-            guidance_scale=request.guidance_scale,
-        )
+        with attached(self.pipeline.unet, accelerations(self.cache)) as begin_step:
+            return run_steps(
+                self.pipeline,
+                start.expand(len(candidates), -1, -1, -1).clone(),
+                encode_prompts(self.pipeline, candidates, request.guidance_scale),
+                steps=request.steps,
+                start=request.start,
+                stop=request.stop,
+                guidance_scale=request.guidance_scale,
+                before_step=begin_step,
+            )

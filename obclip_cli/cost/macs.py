@@ -4,7 +4,8 @@ Source: torch.utils.flop_counter, which counts two operations a multiply-accumul
 convolutions, linear layers and both attention products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -25,15 +26,44 @@ def unet_macs(config: Mapping[str, Any], tokens: int) -> int:
 
 @lru_cache(maxsize=32)
 def _count(config: tuple[tuple[str, Any], ...], tokens: int) -> int:
-    with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(dict(config))
-        size = unet.config.sample_size
-        latents = torch.empty(1, unet.config.in_channels, size, size)
-        embeds = torch.empty(1, tokens, unet.config.cross_attention_dim)
-        timestep = torch.zeros(1, dtype=torch.long)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        unet(latents, timestep, encoder_hidden_states=embeds)
-    return counter.get_total_flops() // 2
+    return _MetaPass(dict(config), tokens).macs()
+
+
+def path_macs(
+    config: Mapping[str, Any],
+    tokens: int,
+    steps: int,
+    accelerated: Callable[[UNet2DConditionModel], AbstractContextManager[Callable[[int], None]]],
+) -> int:
+    """Multiply-accumulates of `steps` passes with one row, as the accelerations change them from step to step.
+
+    Args:
+        accelerated: puts the accelerations on a model, as `cloud.accelerate.attached` does.
+    """
+    one_pass = _MetaPass({k: v for k, v in config.items() if not k.startswith("_")}, tokens)
+    total = 0
+    with accelerated(one_pass.unet) as begin_step:
+        for step in range(steps):
+            begin_step(step)
+            total += one_pass.macs()
+    return total
+
+
+class _MetaPass:
+    """A UNet without weights and one row of input for it."""
+
+    def __init__(self, config: dict[str, Any], tokens: int) -> None:
+        with torch.device("meta"):
+            self.unet = UNet2DConditionModel(**config)
+            size = self.unet.config.sample_size
+            self.latents = torch.empty(1, self.unet.config.in_channels, size, size)
+            self.embeds = torch.empty(1, tokens, self.unet.config.cross_attention_dim)
+            self.timestep = torch.zeros(1, dtype=torch.long)
+
+    def macs(self) -> int:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.unet(self.latents, self.timestep, encoder_hidden_states=self.embeds)
+        return counter.get_total_flops() // 2
 
 
 def _frozen(value: Any) -> Any:

@@ -1,10 +1,12 @@
 """Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from diffusers import StableDiffusionPipeline
+
+BeforeStep = Callable[[int], None]
 
 
 def initial_noise(pipeline: StableDiffusionPipeline, shape: tuple[int, int, int], seed: int) -> torch.Tensor:
@@ -30,18 +32,27 @@ def run_steps(
     start: int,
     stop: int,
     guidance_scale: float,
+    before_step: BeforeStep | None = None,
 ) -> torch.Tensor:
     """Denoising steps start..stop-1 of a schedule of `steps`, with a solver that starts afresh.
 
     Args:
         latents: (n, c, h, w) at the noise level of step `start`.
         prompt_embeds: (2n, tokens, width), or (n, ...) without guidance.
+        before_step: told each step's position, counted from 0 at `start`, before the model runs.
 
     Returns:
         latents (n, c, h, w) at the noise level of step `stop`; after the last step, the clean latents.
     """
     path = trajectory(
-        pipeline, latents, prompt_embeds, steps=steps, start=start, stop=stop, guidance_scale=guidance_scale
+        pipeline,
+        latents,
+        prompt_embeds,
+        steps=steps,
+        start=start,
+        stop=stop,
+        guidance_scale=guidance_scale,
+        before_step=before_step,
     )
     for reached in path:
         latents = reached
@@ -58,6 +69,7 @@ def trajectory(
     start: int,
     stop: int,
     guidance_scale: float,
+    before_step: BeforeStep | None = None,
 ) -> Iterator[torch.Tensor]:
     """The latents after each of the steps start..stop-1; arguments as in `run_steps`.
 
@@ -67,7 +79,9 @@ def trajectory(
     scheduler.set_timesteps(steps, device=latents.device)
     scheduler.set_begin_index(start)
     guided = prompt_embeds.shape[0] == 2 * latents.shape[0]
-    for timestep in scheduler.timesteps[start:stop]:
+    for position, timestep in enumerate(scheduler.timesteps[start:stop]):
+        if before_step is not None:
+            before_step(position)
         rows = torch.cat([latents] * 2) if guided else latents
         rows = scheduler.scale_model_input(rows, timestep)
         noise = pipeline.unet(rows, timestep, encoder_hidden_states=prompt_embeds, return_dict=False)[0]

@@ -1,0 +1,64 @@
+"""Attention cache: after the cache point r, self- and cross-attention results are reused.
+
+Source: arXiv 2510.04153, Section 4.2, after T-GATE (arXiv 2404.02747). Stored is the tensor after
+`to_out`; the residual is added outside, so reuse keeps the current hidden states. Both halves of
+the guided batch keep their own results.
+"""
+
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+
+
+class _Reuse:
+    """Whether the present step reuses; shared by all processors of one cache."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+
+class _CachingProcessor:
+    """Runs the processor it wraps, or returns what that gave last."""
+
+    def __init__(self, wrapped: Any, reuse: _Reuse) -> None:
+        self.wrapped, self.reuse = wrapped, reuse
+        self.result: torch.Tensor | None = None
+
+    def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if self.reuse.on and self.result is not None:
+            return self.result
+        self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
+        return self.result
+
+
+class AttentionCache:
+    """Reuses every attention result from step `cache_point` on.
+
+    Args:
+        cache_point: r >= 1, counted in cloud steps; steps 0..r-1 compute attention.
+        refresh: compute again at steps r + refresh, r + 2 refresh ...; None: never.
+    """
+
+    def __init__(self, *, cache_point: int, refresh: int | None = None) -> None:
+        self.cache_point, self.refresh = cache_point, refresh
+        self.reuse = _Reuse()
+        self.unet: UNet2DConditionModel | None = None
+        self.processors: dict[str, Any] = {}
+
+    def attach(self, unet: UNet2DConditionModel) -> None:
+        """Wrap every attention processor."""
+        self.unet, self.processors = unet, dict(unet.attn_processors)
+        unet.set_attn_processor({name: _CachingProcessor(p, self.reuse) for name, p in self.processors.items()})
+
+    def begin_step(self, step: int) -> None:
+        """Decide whether this step reuses."""
+        after = step - self.cache_point
+        fresh = self.refresh is not None and after > 0 and after % self.refresh == 0
+        self.reuse.on = after >= 0 and not fresh
+
+    def detach(self) -> None:
+        """Put the model's own processors back and forget all results."""
+        if self.unet is not None:
+            self.unet.set_attn_processor(dict(self.processors))
+        self.unet, self.processors = None, {}
