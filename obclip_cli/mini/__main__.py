@@ -6,6 +6,7 @@ stage: `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,15 +25,19 @@ from obclip_cli.mini import art, autoencoder, captions, card, device_training, d
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
 from obclip_cli.mini.released import adopt, keep_record
-from obclip_cli.mini.training import processes
+from obclip_cli.mini.training import Recipe, processes
 from obclip_cli.resources import package_folder
 
 
 class Workshop:
-    """The build folder: data, checkpoints and finished models of the embedded pair."""
+    """The build folder: data, checkpoints and finished models of the embedded pair.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.models = folder, folder / "models"
+    Args:
+        steps: train for so many steps instead of the recipe's.
+    """
+
+    def __init__(self, folder: Path, steps: int | None = None) -> None:
+        self.folder, self.models, self.steps = folder, folder / "models", steps
         self.table = art.build(folder)
         self.images: np.ndarray = np.load(folder / "images.npy")
         self.tokenizer = self._tokenizer()
@@ -42,6 +47,9 @@ class Workshop:
         """Which pictures may be trained on, (n,) bool."""
         return ~self.table["held_out"].to_numpy()
 
+    def _recipe(self, recipe: Recipe) -> Recipe:
+        return recipe if self.steps is None else replace(recipe, steps=self.steps)
+
     def _tokenizer(self) -> CLIPTokenizer:
         place = self.folder / "tokenizer"
         if not place.exists():
@@ -50,17 +58,20 @@ class Workshop:
         return CLIPTokenizer.from_pretrained(place)
 
     def train_autoencoder(self) -> None:
-        model = autoencoder.train(self.images, self.table, self.folder / "autoencoder")
+        recipe = self._recipe(autoencoder.RECIPE)
+        model = autoencoder.train(self.images, self.table, self.folder / "autoencoder", recipe)
         if model is not None:
             model.save_pretrained(self.models / "vae")
 
     def train_judge(self) -> None:
-        trained = judge.train(self.images, self.table, self.tokenizer, self.folder / "judge")
+        recipe = self._recipe(judge.RECIPE)
+        trained = judge.train(self.images, self.table, self.tokenizer, self.folder / "judge", recipe)
         if trained is not None:
             judge.save(*trained, self.tokenizer, self.models / "judge")
 
     def train_cloud(self) -> None:
-        trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud")
+        recipe = self._recipe(diffusion_training.RECIPE)
+        trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud", recipe)
         if trained is not None:
             unet, text_encoder = trained
             text_encoder.save_pretrained(self.models / "text_encoder")
@@ -68,7 +79,8 @@ class Workshop:
 
     def train_device(self) -> None:
         unet, text_encoder = self._cloud()
-        trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device")
+        recipe = self._recipe(device_training.RECIPE)
+        trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device", recipe)
         if trained is not None:
             trained.save_pretrained(self.models / "device")
 
@@ -135,6 +147,7 @@ def main(
         list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release, card.")
     ] = None,
     from_released: Annotated[bool, typer.Option(help="Without checkpoints: go on from the package's weights.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Train for so many steps instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:
     """Train the embedded pair, or go on where it stopped."""
@@ -144,7 +157,7 @@ def main(
         torch.set_num_threads(threads)
     if from_released and not (folder / "cloud" / "checkpoint.pt").exists():
         adopt(folder)
-    workshop = Workshop(folder)
+    workshop = Workshop(folder, steps)
     for name, (model, train) in STAGES.items():
         if (only and name not in only) or (workshop.models / model).exists():
             continue

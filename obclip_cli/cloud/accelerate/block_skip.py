@@ -34,7 +34,7 @@ class BlockSkip:
         if not self.fresh_conv_in:
             self.blocks.append(unet.conv_in)
         for block in self.blocks:
-            block.forward = self._remembering(block)  # type: ignore[method-assign]
+            block.forward = self._remembering(block)
 
     def _remembering(self, block: nn.Module) -> Any:
         original, last = block.forward, dict[str, torch.Tensor | tuple[Any, ...]]()
