@@ -62,9 +62,11 @@ def with_both_ends(scores: pd.DataFrame, steps: int) -> pd.DataFrame:
     rows = scores[scores["k"].notna()].copy()
     ends = rows[rows["k"].isin((0, steps))].assign(order="client_first")
     table = pd.concat([rows, ends], ignore_index=True)
-    table.insert(3, "cloud_share", (table["k"] / steps).round(4))
+    table["cloud_share"] = (table["k"] / steps).round(4)
     table["k"] = table["k"].astype(int)
-    return table.sort_values(["order", "k"], ascending=[False, True]).drop(columns=["method", "n"])
+    first = ["order", "k", "cloud_share"]
+    rest = [column for column in table.columns if column not in (*first, "method", "n")]
+    return table.sort_values(["order", "k"], ascending=[False, True])[first + rest]
 
 
 def finding(table: pd.DataFrame) -> str:

@@ -90,7 +90,7 @@ def run_benchmark(
     for method in methods:
         scores = score(judge, features_of(judge, images[method.name]), prompts, labels, reference)
         rows.append(_describe(method, pair, counts) | scores)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows)[list(rows[-1])]
     runs.start(folder, config)
     runs.write_text(folder / "scores.csv", table.to_csv(index=False))
     return table, images, samples

@@ -19,7 +19,9 @@ def write_contact_sheet(
     """
     columns = max(3, min(5, len(candidates)))
     below = -(-len(candidates) // columns)
-    figure, axes = plt.subplots(1 + below, columns, figsize=(2.1 * columns, 2.5 * (1 + below)), squeeze=False)
+    figure, axes = plt.subplots(
+        1 + below, columns, figsize=(2.1 * columns, 2.4 * (1 + below)), squeeze=False, layout="constrained"
+    )
     figure.suptitle(textwrap.fill(title, 26 * columns), fontsize=11)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -27,7 +29,6 @@ def write_contact_sheet(
         _draw(axis, image, caption, bold=True)
     for axis, (caption, image) in zip(axes[1:].flat, candidates.items(), strict=False):
         _draw(axis, image, caption, bold=False)
-    figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
 

@@ -1,5 +1,6 @@
 """Plots, drawn from tables that were stored before."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -65,7 +66,7 @@ def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) 
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     for axis, caption in zip(axes[0], captions, strict=True):
-        axis.set_title(caption, fontsize=6, wrap=True)
+        axis.set_title(textwrap.fill(caption, 20), fontsize=6)
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)
