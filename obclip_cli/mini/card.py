@@ -80,6 +80,7 @@ LIMITS = """## Limits
 
 - The judge is small and has seen only this art. Its FID and CLIP score compare rows of one table; they are not
   comparable with Inception FID or with the paper's figures.
+- Scores short of a target are short of training: the losses were still falling at the end (see the curves above).
 - People are drawn as emoji draw them: two genders and five skin tones of the Unicode standard, which are no
   description of real people.
 - Age is said by few pictures (child, old); objects, hands and groups are trained on little and come out poorly.
@@ -103,8 +104,8 @@ def _data(table: pd.DataFrame) -> str:
     people = table[(table["category"] == "person") & (table["tone"] != "")]
     counts = ", ".join(f"{name} {(table['style'] == key).sum():,}" for key, name in STYLES.items())
     return (
-        f"{len(table):,} pictures of 64x64 on white ({counts}), of which {len(people):,} show one person in\n"
-        f"a stated skin tone. Held out of all training, the judge's too: {HELD_OUT_SHARE:.0%} of the combinations\n"
+        f"{len(table):,} pictures of 64x64 on white ({counts}),\n"
+        f"of which {len(people):,} show one person in a stated skin tone. Held out of all training, the judge's too: {HELD_OUT_SHARE:.0%} of the combinations\n"
         f"of role, gender, age, tone and style, drawn by hash: {int(people['held_out'].sum())} pictures, "
         f"{int((people['held_out'] & (people['gender'] != '')).sum())} of them with a stated gender, which\n"
         "are the reference set. A held-out combination may occur in another style in training.\n"
