@@ -103,12 +103,13 @@ def _order(fids: pd.Series) -> str:
 def _data(table: pd.DataFrame) -> str:
     people = table[(table["category"] == "person") & (table["tone"] != "")]
     counts = ", ".join(f"{name} {(table['style'] == key).sum():,}" for key, name in STYLES.items())
+    held_out = people[people["held_out"]]
     return (
         f"{len(table):,} pictures of 64x64 on white ({counts}),\n"
-        f"of which {len(people):,} show one person in a stated skin tone. Held out of all training, the judge's too: {HELD_OUT_SHARE:.0%} of the combinations\n"
-        f"of role, gender, age, tone and style, drawn by hash: {int(people['held_out'].sum())} pictures, "
-        f"{int((people['held_out'] & (people['gender'] != '')).sum())} of them with a stated gender, which\n"
-        "are the reference set. A held-out combination may occur in another style in training.\n"
+        f"of which {len(people):,} show one person in a stated skin tone. Held out of all training,\n"
+        f"the judge's too: {HELD_OUT_SHARE:.0%} of the combinations of role, gender, age, tone and style,\n"
+        f"drawn by hash: {len(held_out)} pictures, {(held_out['gender'] != '').sum()} of them with a stated gender,\n"
+        "which are the reference set. A held-out combination may occur in another style in training.\n"
     )
 
 

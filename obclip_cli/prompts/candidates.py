@@ -15,6 +15,7 @@ from obclip_cli.prompts.taxonomy import Taxonomy
 
 Slot = tuple[int, str]  # (person, attribute)
 Assignment = dict[Slot, str]
+SETTLING_ROUNDS = 5
 ARTICLE = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
 
 
@@ -44,14 +45,50 @@ def build_candidates(prompt: str, taxonomy: Taxonomy, *, max_candidates: int) ->
     Raises:
         UserError: the prompt is empty, contradicts itself, or has more than `max_candidates` candidates.
     """
-    prompt = check_prompt(prompt)
-    spans = detect(prompt, taxonomy)
+    prompt, spans = _settle(check_prompt(prompt), taxonomy)
     slots = find_slots(spans, taxonomy)
     check_count(slots, taxonomy, max_candidates)
     spaces = [taxonomy.attributes[attribute] for _, attribute in slots]
     assignments = [dict(zip(slots, values, strict=True)) for values in itertools.product(*spaces)]
     prompts = tuple(render(prompt, spans, assignment, taxonomy) for assignment in assignments)
+    _check_closed(prompts, _template(prompt, spans), taxonomy)
     return CandidateSet(prompts, assignments.index(slots), slots)
+
+
+def _settle(prompt: str, taxonomy: Taxonomy) -> tuple[str, list[Span]]:
+    """The prompt in its own canonical words, and its spans.
+
+    A canonical word may join its neighbours to a longer spelling ("old guy" becomes "old man"), so this
+    is repeated until nothing changes.
+
+    Raises:
+        UserError: it never settles.
+    """
+    for _ in range(SETTLING_ROUNDS):
+        spans = detect(prompt, taxonomy)
+        settled = render(prompt, spans, find_slots(spans, taxonomy), taxonomy)
+        if settled == prompt:
+            return prompt, spans
+        prompt = settled
+    raise UserError(f'the words of "{prompt}" can be read in several ways; put it more simply')
+
+
+def _template(prompt: str, spans: list[Span]) -> tuple[object, ...]:
+    """What all candidates of a prompt have in common: the text between spans, and each span's form and person."""
+    ends = [0, *(span.end for span in spans)]
+    between = [_agree(prompt[end : span.start], "x") for end, span in zip(ends, spans, strict=False)]
+    return (*between, prompt[ends[-1] :], *((span.form, span.person) for span in spans))
+
+
+def _check_closed(prompts: tuple[str, ...], template: tuple[object, ...], taxonomy: Taxonomy) -> None:
+    """Read every candidate again: with one template for all, each has the same candidates as the prompt.
+
+    Raises:
+        UserError: a value's word joins its neighbours, so that a candidate would be read differently.
+    """
+    for prompt in prompts:
+        if _template(prompt, detect(prompt, taxonomy)) != template:
+            raise UserError(f'the candidate "{prompt}" would be read differently from the prompt; put it more simply')
 
 
 def check_prompt(prompt: str) -> str:
