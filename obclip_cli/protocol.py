@@ -4,7 +4,7 @@ The request holds candidates in canonical order and public numbers; nothing tell
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import torch
 from safetensors.torch import load, save
@@ -62,8 +62,3 @@ def _header(message: bytes) -> dict[str, str]:
     """The metadata of a safetensors message: 8 bytes of length, then JSON."""
     length = int.from_bytes(message[:8], "little")
     return json.loads(message[8 : 8 + length])["__metadata__"]
-
-
-def describe(request: CloudRequest) -> dict[str, object]:
-    """Everything the cloud is told, for a summary a person can read."""
-    return {name: value for name, value in asdict(request).items() if name != "latents"}

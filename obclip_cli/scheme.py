@@ -78,6 +78,10 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
 
 
 def cloud_only(server: CloudServer, query: Query, steps: int, guidance_scale: float) -> torch.Tensor:
-    """The baseline without privacy or device: the large model alone, from the same z_T; (1, c, h, w)."""
+    """The baseline without privacy or device: the large model alone, from the same z_T; (1, c, h, w).
+
+    It shows the server the real prompt, so it belongs in a comparison where both sides run on one machine, never in
+    the scheme itself.
+    """
     request = CloudRequest((query.prompt,), steps, 0, steps, guidance_scale, query.seed)
     return CloudServer(server.pipeline, batch=server.batch).denoise(request)

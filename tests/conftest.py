@@ -1,6 +1,5 @@
 """Fixtures: a tiny random pair in diffusers' own format, so that tests need neither weights nor network."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -109,10 +108,6 @@ class Run:
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
-
-    @property
-    def facts(self) -> dict[str, object]:
-        return json.loads(self.out)
 
 
 def assert_one_line_error(run: Run, *words: str) -> None:
