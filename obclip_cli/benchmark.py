@@ -3,21 +3,22 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
 import torch
 
 from obclip_cli import runs
-from obclip_cli.config import CacheConfig, Config, plain, taxonomy_path
+from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.data.emoji import Emoji
-from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation import Method, Pair, features_of, generate_images, score, step_rows
 from obclip_cli.metrics.judge import Judge
 from obclip_cli.prompts.candidates import build_candidates, check_prompt
-from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.scheme import load_pair as load_pipelines
 
 ProgressBar = Callable[[str, int], Callable[[int], None]]
 
@@ -46,18 +47,8 @@ def load_judge(config: Config) -> Judge:
 
 def load_pair(config: Config) -> Pair:
     """Both models of the configured pair."""
-    place, pair = default_device(), config.pair
-    cloud, device = (
-        load_pipeline(model.path, revision=model.revision, dtype=pair.dtype, device=place)
-        for model in (pair.cloud, pair.device)
-    )
-    return Pair(cloud, device, config.hybrid.steps, pair.guidance_scale)
-
-
-def as_the_cloud_sees(samples: list[Sample], taxonomy: Taxonomy, max_candidates: int) -> tuple[list[str], list[int]]:
-    """Each prompt's own canonical candidate, and its N."""
-    sets = [build_candidates(s.prompt, taxonomy, max_candidates=max_candidates) for s in samples]
-    return [found.prompts[found.index] for found in sets], [len(found.prompts) for found in sets]
+    cloud, device = load_pipelines(config.pair)
+    return Pair(cloud, device, config.pair, config.hybrid.steps, config.cloud.batch)
 
 
 def run_benchmark(
@@ -68,8 +59,6 @@ def run_benchmark(
     Returns:
         one row a method (and one of the real references, where their labels are known); the images; the samples.
     """
-    if config.cache != CacheConfig():
-        raise UserError("scores are made without caches so far; leave cache.* out")
     dataset = load_dataset(config.dataset)
     judge = load_judge(config)
     samples = dataset.samples(config.seed)
@@ -81,15 +70,15 @@ def run_benchmark(
     if len(reference) < 2:
         raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has {len(reference)}")
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    canonical, counts = as_the_cloud_sees(samples, taxonomy, config.privacy.max_candidates)
+    sets = [build_candidates(s.prompt, taxonomy, max_candidates=config.privacy.max_candidates) for s in samples]
     pair = load_pair(config)
-    advance = progress("images", step_rows(pair, methods, samples, canonical))
-    images = generate_images(pair, samples, methods, canonical, advance)
+    advance = progress("images", step_rows(pair, methods, samples, sets))
+    images = generate_images(pair, samples, methods, sets, advance)
     prompts, labels = [s.prompt for s in samples], [s.labels for s in samples]
     rows = [_reference_row(dataset, judge, reference)] if isinstance(dataset, Emoji) else []
     for method in methods:
         scores = score(judge, features_of(judge, images[method.name]), prompts, labels, reference)
-        rows.append(_describe(method, pair, counts) | scores)
+        rows.append(_describe(method, pair, [len(found.prompts) for found in sets]) | scores)
     table = pd.DataFrame(rows)[list(rows[-1])]
     runs.start(folder, config)
     runs.write_text(folder / "scores.csv", table.to_csv(index=False))
@@ -97,15 +86,16 @@ def run_benchmark(
 
 
 def _describe(method: Method, pair: Pair, counts: list[int]) -> dict[str, Any]:
-    n = sum(counts) / len(counts) if method.hidden else 1
-    on_cloud, on_device = pair.macs(method, 1)
+    """A method's name, settings and mean cost, over the candidate counts of the prompts."""
+    costs = [pair.macs(method, n) for n in counts]
     return {
         "method": method.name,
         "order": method.order,
         "k": method.switch_point,
-        "n": round(n, 2),
-        "cloud_gmacs": round(on_cloud * n / 1e9, 2),
-        "device_gmacs": round(on_device / 1e9, 2),
+        "cache": method.cache.name,
+        "n": round(mean(counts), 2) if method.hidden else 1,
+        "cloud_gmacs": round(mean(cloud for cloud, _ in costs) / 1e9, 2),
+        "device_gmacs": round(costs[0][1] / 1e9, 2),
     }
 
 

@@ -17,17 +17,43 @@ from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
 ORDERS = ("server_first", "client_first")
-STRATEGIES = ("all", "none")
+STRATEGIES = ("all", "none", "replacement")
+HANDOVERS = ("restart", "history")
+SCHEDULERS = ("dpm_solver", "lcm")
+REUSES = ("all", "branch")
+REUSE_LAYERS = ("both", "self", "cross")
 # Names of fields that Python keeps for itself.
 KEYWORDS = {"lambda": "lambda_"}
 
 
 @dataclass
 class ModelConfig:
-    """One diffusion model: `path` is `package:NAME`, a folder, or a hub id with its `revision`."""
+    """One diffusion model of a pair.
+
+    Attributes:
+        path: `package:NAME`, a folder in diffusers' format, or a hub id.
+        revision: of the hub repository; null takes its newest, and the one resolved is recorded with every run.
+        variant: which of several weight files, such as fp16.
+        unet, unet_revision: a UNet kept apart from the pipeline that it belongs to (LCM-SDXL).
+        scheduler: dpm_solver or lcm.
+        steps: length of the model's own schedule where it differs from `hybrid.steps` (LCM: 8).
+        guidance_scale: where it differs from the pair's.
+        architecture: a file of configs/pair/architecture, from which costs are counted without weights.
+        licence: the model's licence by name.
+        disk_gb: expected size of the download.
+    """
 
     path: str
     revision: str | None = None
+    variant: str | None = None
+    unet: str | None = None
+    unet_revision: str | None = None
+    scheduler: str = "dpm_solver"
+    steps: int | None = None
+    architecture: str | None = None
+    guidance_scale: float | None = None
+    licence: str = ""
+    disk_gb: float | None = None
 
 
 @dataclass
@@ -45,31 +71,44 @@ class PairConfig:
 
 @dataclass
 class HybridConfig:
-    """Who runs which of the `steps` (T) denoising steps; the cloud runs `switch_point` (k) of them."""
+    """Who runs which of the `steps` (T) denoising steps; the cloud runs `switch_point` (k) of them.
+
+    Attributes:
+        order: server_first, or client_first (Fig. 3).
+        handover: what goes over with the latent: `restart` nothing, `history` the solver's last prediction too.
+        timestep_shift: where the cloud has a schedule of its own, the device begins at step k + shift (Table 4).
+    """
 
     steps: int = 25
     switch_point: int = 10
     order: str = "server_first"
-
-    def cloud_steps(self) -> tuple[int, int]:
-        """The cloud's steps as (first, one past the last)."""
-        if self.order == "server_first":
-            return 0, self.switch_point
-        return self.steps - self.switch_point, self.steps
+    handover: str = "restart"
+    timestep_shift: int = 0
 
 
 @dataclass
 class CacheConfig:
-    """Server-side accelerations: cache point r and skip point s, both in cloud steps; null is off.
+    """Server-side accelerations. Points are counted in cloud steps; null is off.
 
-    `refresh`: attention is computed again every so many steps after r. `fresh_conv_in`: skipped steps run conv_in.
+    Attributes:
+        reuse: before the cache point, all rows use the attention maps of one pivot row: `all`; or of one pivot a
+            branch (conditional, unconditional): `branch`.
+        reuse_layers: self, cross or both.
+        cache_point: r, from which on attention results are reused.
+        refresh: attention is computed again every so many steps after r.
+        skip_point: s, from which on down blocks and mid block are not run.
+        fresh_conv_in: skipped steps still run conv_in on the current latents.
+        shared_first_step: what is equal for all rows in the first step is computed once; exact.
     """
 
     name: str = "none"
+    reuse: str | None = None
+    reuse_layers: str = "both"
     cache_point: int | None = None
-    skip_point: int | None = None
     refresh: int | None = None
+    skip_point: int | None = None
     fresh_conv_in: bool = True
+    shared_first_step: bool = True
 
 
 @dataclass
@@ -162,11 +201,8 @@ def check(config: Config) -> None:
         UserError: names the key and what is allowed.
     """
     hybrid, cache, privacy = config.hybrid, config.cache, config.privacy
-    if hybrid.steps < 1:
-        raise UserError(f"hybrid.steps={hybrid.steps} must be at least 1")
-    if not 0 <= hybrid.switch_point <= hybrid.steps:
-        raise UserError(f"hybrid.switch_point={hybrid.switch_point} must lie in 0..{hybrid.steps} (hybrid.steps)")
-    _check_choice("hybrid.order", hybrid.order, ORDERS)
+    _check_hybrid(config)
+    _check_cache(cache, hybrid.switch_point)
     _check_choice("privacy.strategy", privacy.strategy, STRATEGIES)
     if privacy.lambda_ != 0:
         raise UserError(
@@ -175,11 +211,46 @@ def check(config: Config) -> None:
         )
     if privacy.max_candidates < 1:
         raise UserError(f"privacy.max_candidates={privacy.max_candidates} must be at least 1")
+    if config.cloud.batch < 1:
+        raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
+    if not 0 <= config.seed < 2**63:
+        raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+
+
+def _check_hybrid(config: Config) -> None:
+    hybrid, cloud = config.hybrid, config.pair.cloud
+    if hybrid.steps < 1:
+        raise UserError(f"hybrid.steps={hybrid.steps} must be at least 1")
+    longest, key = (hybrid.steps, "hybrid.steps") if cloud.steps is None else (cloud.steps, "pair.cloud.steps")
+    if not 0 <= hybrid.switch_point <= longest:
+        raise UserError(f"hybrid.switch_point={hybrid.switch_point} must lie in 0..{longest} ({key})")
+    _check_choice("hybrid.order", hybrid.order, ORDERS)
+    _check_choice("hybrid.handover", hybrid.handover, HANDOVERS)
+    for side, model in (("cloud", cloud), ("device", config.pair.device)):
+        _check_choice(f"pair.{side}.scheduler", model.scheduler, SCHEDULERS)
+    if cloud.steps is None and hybrid.timestep_shift != 0:
+        raise UserError(
+            f"hybrid.timestep_shift={hybrid.timestep_shift} needs a cloud with a schedule of its own "
+            "(pair.cloud.steps, as in pair=lcmsdxl-koala); leave it at 0"
+        )
+    if cloud.steps is not None and hybrid.order == "client_first":
+        raise UserError("hybrid.order=client_first needs one schedule for both models; leave pair.cloud.steps at null")
+    if "lcm" in (cloud.scheduler, config.pair.device.scheduler) and hybrid.handover == "history":
+        raise UserError("hybrid.handover=history is DPM-Solver++'s; with an LCM scheduler use hybrid.handover=restart")
+    start = hybrid.switch_point + hybrid.timestep_shift
+    if not 0 <= start <= hybrid.steps:
+        raise UserError(
+            f"hybrid.timestep_shift={hybrid.timestep_shift} puts the device at step {start} of {hybrid.steps}"
+        )
+
+
+def _check_cache(cache: CacheConfig, switch_point: int) -> None:
+    if cache.reuse is not None:
+        _check_choice("cache.reuse", cache.reuse, REUSES)
+    _check_choice("cache.reuse_layers", cache.reuse_layers, REUSE_LAYERS)
     for key, point in (("cache_point", cache.cache_point), ("skip_point", cache.skip_point)):
-        if point is not None and not 1 <= point <= hybrid.switch_point:
-            raise UserError(
-                f"cache.{key}={point} must lie in 1..{hybrid.switch_point} (hybrid.switch_point), or be null"
-            )
+        if point is not None and not 1 <= point <= switch_point:
+            raise UserError(f"cache.{key}={point} must lie in 1..{switch_point} (hybrid.switch_point), or be null")
     if cache.cache_point and cache.skip_point and cache.skip_point < cache.cache_point:
         raise UserError(
             f"cache.skip_point={cache.skip_point} lies before cache.cache_point={cache.cache_point}: skipped steps "
@@ -187,10 +258,6 @@ def check(config: Config) -> None:
         )
     if cache.refresh is not None and cache.refresh < 1:
         raise UserError(f"cache.refresh={cache.refresh} must be at least 1, or null")
-    if config.cloud.batch < 1:
-        raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
-    if not 0 <= config.seed < 2**63:
-        raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
 
 
 def taxonomy_path(name: str) -> Path:

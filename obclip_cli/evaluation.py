@@ -1,26 +1,36 @@
 """Generate a dataset with several methods from the same noise, and score each.
 
-Without caches that mix rows, a candidate's latent does not depend on the other candidates. So for
-scores the cloud computes only the rows that are kept; what all N would cost is counted, not run.
-`tests/test_evaluation.py` checks that this gives the images of the whole scheme.
+A candidate's latent does not depend on the other candidates unless they share attention maps. So for scores
+the cloud computes only the rows that are kept, many prompts at once; what all N would cost is counted, not
+run. With shared maps the whole candidate set runs. `tests/test_evaluation.py` checks that both give the
+images of the whole scheme.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
+from functools import cached_property
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
-from obclip_cli.cost.macs import unet_macs
+from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.config import CacheConfig, HybridConfig, PairConfig
+from obclip_cli.cost.run import OFF, run_macs
 from obclip_cli.data import Sample
-from obclip_cli.diffusion.denoise import decode, encode_prompts, initial_noise, run_steps, trajectory
+from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps, trajectory
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.schedule import Split, split
 from obclip_cli.metrics.attribute_accuracy import attribute_accuracy
 from obclip_cli.metrics.clip_score import clip_score
 from obclip_cli.metrics.fid import fid
 from obclip_cli.metrics.inception_score import inception_score
 from obclip_cli.metrics.judge import Judge
+from obclip_cli.prompts.candidates import CandidateSet
+from obclip_cli.protocol import CloudRequest
 
 Progress = Callable[[int], None]
 BATCH = 50
@@ -32,156 +42,198 @@ class Method:
 
     Attributes:
         hidden: the cloud sees the canonical candidate among N (ObCLIP), not the user's words.
+        cache: the cloud's accelerations.
+        handover: restart or history.
+        timestep_shift: for a cloud with a schedule of its own.
     """
 
     name: str
     order: str
     switch_point: int
     hidden: bool = False
+    cache: CacheConfig = field(default_factory=lambda: OFF)
+    handover: str = "restart"
+    timestep_shift: int = 0
 
 
 @dataclass(frozen=True)
 class Pair:
     """Both models and how they are run."""
 
-    cloud: StableDiffusionPipeline
-    device: StableDiffusionPipeline
+    cloud: DiffusionPipeline
+    device: DiffusionPipeline
+    config: PairConfig
     steps: int
-    guidance_scale: float
+    batch: int
+
+    def split(self, method: Method) -> Split:
+        """Which side runs which steps."""
+        hybrid = HybridConfig(self.steps, method.switch_point, method.order, method.handover, method.timestep_shift)
+        return split(self.config, hybrid)
 
     def macs(self, method: Method, candidates: int) -> tuple[int, int]:
         """(cloud, device) multiply-accumulates of one image with `candidates` rows on the cloud."""
-        passes = 2 if self.guidance_scale > 1 else 1
         rows = candidates if method.hidden else 1
-        cloud = unet_macs(self.cloud.unet.config, self.cloud.tokenizer.model_max_length)
-        device = unet_macs(self.device.unet.config, self.device.tokenizer.model_max_length)
-        on_cloud = method.switch_point
-        return cloud * passes * on_cloud * rows, device * passes * (self.steps - on_cloud)
+        return run_macs(self.cloud, self.device, self.split(method), cache=method.cache, candidates=rows)
 
 
 def generate_images(
-    pair: Pair, samples: list[Sample], methods: list[Method], canonical: list[str], advance: Progress
+    pair: Pair, samples: list[Sample], methods: list[Method], sets: list[CandidateSet], advance: Progress
 ) -> dict[str, torch.Tensor]:
     """All samples by all methods: name -> uint8 images (n, 3, H, W).
 
     Args:
-        canonical: each sample's prompt as the cloud sees it among the candidates.
+        sets: each sample's candidates.
         advance: told how many step-rows have been run.
     """
     parts: dict[str, list[torch.Tensor]] = {method.name: [] for method in methods}
     for start in range(0, len(samples), BATCH):
         stretch = slice(start, start + BATCH)
-        batch = _Batch(pair, samples[stretch], canonical[stretch], advance)
+        batch = _Batch(pair, samples[stretch], sets[stretch], advance)
         for name, latents in batch.run(methods):
             parts[name].append((decode(pair.device, latents) * 255).round().to(torch.uint8))
     return {name: torch.cat(images) for name, images in parts.items()}
 
 
-def step_rows(pair: Pair, methods: list[Method], samples: list[Sample], canonical: list[str]) -> int:
+def step_rows(pair: Pair, methods: list[Method], samples: list[Sample], sets: list[CandidateSet]) -> int:
     """How many step-rows `generate_images` will report, for a progress bar."""
     total = 0
-
-    def count(rows: int) -> None:
-        nonlocal total
-        total += rows
-
     for start in range(0, len(samples), BATCH):
         stretch = slice(start, start + BATCH)
-        _Batch(pair, samples[stretch], canonical[stretch], count).plan(methods)
+        batch = _Batch(pair, samples[stretch], sets[stretch], lambda _: None)
+        total += sum(way.step_rows for way in batch.ways(methods))
     return total
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """The second model's part; methods that agree in it share its work."""
+
+    words: tuple[str, ...]
+    reached: int
+    stretch: Stretch
+    history: bool
+
+
+@dataclass
+class _Way:
+    """Methods that share the first model's way from z_T: same model, words and accelerations."""
+
+    first: DiffusionPipeline
+    second: DiffusionPipeline
+    words: tuple[str, ...]
+    stretch: Stretch
+    cache: CacheConfig
+    sets: tuple[tuple[str, ...], ...] | None
+    endings: dict[_Ending, list[str]]
+
+    @property
+    def step_rows(self) -> int:
+        samples = len(self.words)
+        rows = samples if self.sets is None else sum(len(prompts) for prompts in self.sets)
+        stops = {ending.reached for ending in self.endings}
+        walked = max(stops) if self.sets is None else sum(stops)
+        return rows * walked + samples * sum(e.stretch.stop - e.stretch.start for e in self.endings)
+
+
 class _Batch:
-    """Some samples; keeps what several methods share: the first model's way from z_T."""
+    """Some samples; runs what several methods share only once."""
 
-    def __init__(self, pair: Pair, samples: list[Sample], canonical: list[str], advance: Progress) -> None:
-        self.pair, self.samples, self.advance = pair, samples, advance
-        self.prompts = {False: [sample.prompt for sample in samples], True: canonical}
+    def __init__(self, pair: Pair, samples: list[Sample], sets: list[CandidateSet], advance: Progress) -> None:
+        self.pair, self.samples, self.sets, self.advance = pair, samples, sets, advance
 
-    def _cloud_prompts(self, method: Method) -> tuple[str, ...]:
-        return tuple(self.prompts[method.hidden])
+    @cached_property
+    def _own_words(self) -> tuple[str, ...]:
+        return tuple(sample.prompt for sample in self.samples)
 
-    def _groups(self, methods: list[Method]) -> dict[tuple[str, tuple[str, ...]], list[Method]]:
-        """Methods that share the way from z_T: same first model, same words."""
-        groups: dict[tuple[str, tuple[str, ...]], list[Method]] = {}
+    @cached_property
+    def _canonical(self) -> tuple[str, ...]:
+        return tuple(candidates.prompts[candidates.index] for candidates in self.sets)
+
+    def ways(self, methods: list[Method]) -> list[_Way]:
+        """What has to be run."""
+        ways: dict[object, _Way] = {}
         for method in methods:
-            first = "cloud" if method.order == "server_first" else "device"
-            words = self._cloud_prompts(method) if first == "cloud" else tuple(self.prompts[False])
-            groups.setdefault((first, words), []).append(method)
-        return groups
+            divided = self.pair.split(method)
+            cloud_words = self._canonical if method.hidden else self._own_words
+            sides = [(self.pair.cloud, divided.cloud, cloud_words), (self.pair.device, divided.device, self._own_words)]
+            if method.order == "client_first":
+                sides.reverse()
+            (first, stretch, words), (second, rest, last_words) = sides
+            whole = self._candidate_sets(method) if self._needs_whole_sets(method) else None
+            key = (id(first), words, astuple(method.cache), whole)
+            way = ways.setdefault(key, _Way(first, second, words, stretch, method.cache, whole, {}))
+            ending = _Ending(last_words, stretch.stop, rest, method.handover == "history")
+            way.endings.setdefault(ending, []).append(method.name)
+        return list(ways.values())
 
-    def plan(self, methods: list[Method]) -> None:
-        """Report the work without doing it."""
-        for (first, _), group in self._groups(methods).items():
-            longest = max(self._first_steps(method, first) for method in group)
-            rest = {self._second(method, first) for method in group}
-            self.advance(len(self.samples) * (longest + sum(self.pair.steps - reached for _, reached in rest)))
+    def _needs_whole_sets(self, method: Method) -> bool:
+        """Rows that share maps depend on each other; a cloud with a schedule of its own is run as it is served."""
+        return method.cache.reuse is not None or self.pair.config.cloud.steps is not None
 
-    def _first_steps(self, method: Method, first: str) -> int:
-        return method.switch_point if first == "cloud" else self.pair.steps - method.switch_point
-
-    def _second(self, method: Method, first: str) -> tuple[tuple[str, ...], int]:
-        """Words and first step of the second model; methods that agree in both share its work."""
-        words = tuple(self.prompts[False]) if first == "cloud" else self._cloud_prompts(method)
-        return words, self._first_steps(method, first)
+    def _candidate_sets(self, method: Method) -> tuple[tuple[str, ...], ...]:
+        return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)
 
     def run(self, methods: list[Method]) -> Iterator[tuple[str, torch.Tensor]]:
         """(method's name, final latents) in some order."""
-        for (first, words), group in self._groups(methods).items():
-            models = {"cloud": self.pair.cloud, "device": self.pair.device}
-            second = models["device" if first == "cloud" else "cloud"]
-            switches = {self._first_steps(method, first) for method in group}
-            reached = self._walk(models[first], words, switches)
-            finished: dict[tuple[tuple[str, ...], int], torch.Tensor] = {}
-            for method in group:
-                key = self._second(method, first)
-                if key not in finished:
-                    finished[key] = self._finish(second, key[0], key[1], reached[key[1]])
-                yield method.name, finished[key]
+        for way in self.ways(methods):
+            stops = {ending.reached for ending in way.endings}
+            reached = self._walk(way, stops) if way.sets is None else self._serve(way, stops)
+            for ending, names in way.endings.items():
+                latents = self._finish(way.second, ending, reached[ending.reached])
+                yield from ((name, latents) for name in names)
 
-    def _noise(self, pipeline: StableDiffusionPipeline) -> torch.Tensor:
+    def _noise(self, pipeline: DiffusionPipeline) -> State:
         shape = latent_shape(pipeline)
-        return torch.cat([initial_noise(pipeline, shape, sample.seed) for sample in self.samples])
+        return State(torch.cat([initial_noise(pipeline, shape, sample.seed) for sample in self.samples]))
 
-    def _walk(
-        self, pipeline: StableDiffusionPipeline, words: tuple[str, ...], switches: set[int]
-    ) -> dict[int, torch.Tensor]:
-        """Latents after each number of steps in `switches`, from one pass over the longest."""
-        latents = self._noise(pipeline)
-        reached = {0: latents}
-        if max(switches) > 0:
-            embeds = encode_prompts(pipeline, list(words), self.pair.guidance_scale)
-            path = trajectory(
-                pipeline,
-                latents,
-                embeds,
-                steps=self.pair.steps,
-                start=0,
-                stop=max(switches),
-                guidance_scale=self.pair.guidance_scale,
-            )
-            for done, latents in enumerate(path, start=1):
-                self.advance(len(self.samples))
-                if done in switches:
-                    reached[done] = latents
+    def _walk(self, way: _Way, stops: set[int]) -> dict[int, State]:
+        """States after each number of steps in `stops`, from one pass over the longest."""
+        state = self._noise(way.first)
+        reached = {0: state}
+        if max(stops) == 0:
+            return reached
+        conditioning = encode_prompts(way.first, list(way.words), way.stretch.guidance_scale)
+        rows = len(self.samples)
+        position = Position(unconditional=rows if conditioning.guided else 0, conditional=rows)
+        longest = Stretch(way.stretch.steps, 0, max(stops), way.stretch.guidance_scale)
+
+        def before_step(step: int) -> None:
+            position.step = step
+
+        with attached(way.first.unet, accelerations(way.cache), position):
+            path = trajectory(way.first, state, conditioning, longest, before_step=before_step)
+            for done, state in enumerate(path, start=1):
+                self.advance(rows)
+                if done in stops:
+                    reached[done] = state
         return reached
 
-    def _finish(
-        self, pipeline: StableDiffusionPipeline, words: tuple[str, ...], start: int, latents: torch.Tensor
-    ) -> torch.Tensor:
-        if start == self.pair.steps:
-            return latents
-        finished = run_steps(
-            pipeline,
-            latents,
-            encode_prompts(pipeline, list(words), self.pair.guidance_scale),
-            steps=self.pair.steps,
-            start=start,
-            stop=self.pair.steps,
-            guidance_scale=self.pair.guidance_scale,
-        )
-        self.advance(len(self.samples) * (self.pair.steps - start))
-        return finished
+    def _serve(self, way: _Way, stops: set[int]) -> dict[int, State]:
+        """The same by the cloud's own server, one candidate set after the other."""
+        assert way.sets is not None
+        server = CloudServer(way.first, batch=self.pair.batch, cache=way.cache)
+        reached = {}
+        for stop in stops:
+            kept = []
+            for sample, prompts, canonical in zip(self.samples, way.sets, way.words, strict=True):
+                scale = way.stretch.guidance_scale
+                state = server.denoise(CloudRequest(prompts, way.stretch.steps, 0, stop, scale, sample.seed))
+                index = prompts.index(canonical)
+                kept.append(state.rows(slice(index, index + 1)))
+                self.advance(len(prompts) * stop)
+            reached[stop] = State.together(kept)
+        return reached
+
+    def _finish(self, pipeline: DiffusionPipeline, ending: _Ending, state: State) -> torch.Tensor:
+        if ending.stretch.start == ending.stretch.stop:
+            return state.latents
+        state = state if ending.history else State(state.latents)
+        conditioning = encode_prompts(pipeline, list(ending.words), ending.stretch.guidance_scale)
+        seeds = [sample.seed for sample in self.samples]
+        finished = run_steps(pipeline, state, conditioning, ending.stretch, noise_seeds=seeds)
+        self.advance(len(self.samples) * (ending.stretch.stop - ending.stretch.start))
+        return finished.latents
 
 
 @torch.no_grad()

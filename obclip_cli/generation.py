@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, plain
-from obclip_cli.cost.macs import path_macs, unet_macs
+from obclip_cli.cost.run import run_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
 from obclip_cli.report.contact_sheet import write_contact_sheet
@@ -55,13 +54,12 @@ def generate(job: Job, client: Client, server: CloudServer, config: Config, fold
     outcome = oblivious_generation(client, server, job.prompt, job.seed)
     image = client.image(outcome.latents)[0]
     save_image(image, folder / f"image{job.suffix}.png")
-    guidance, steps = config.pair.guidance_scale, config.hybrid.steps
-    whole = client.image(cloud_only(server, outcome.query, steps, guidance))[0]
+    cloud = client.split.cloud
+    whole = client.image(cloud_only(server, outcome.query, cloud))[0]
     small = client.image(client.alone(outcome.query))[0]
-    first, last = config.hybrid.cloud_steps()
     write_contact_sheet(
         folder / f"contact_sheet{job.suffix}.png",
-        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after steps {first + 1}-{last})",
+        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
         compared={"cloud only": whole, f"ObCLIP, k = {config.hybrid.switch_point}": image, "device only": small},
         candidates=dict(zip(outcome.request.candidates, client.image(outcome.candidate_latents), strict=True)),
     )
@@ -78,20 +76,10 @@ def save_image(image: torch.Tensor, path: Path) -> None:
 
 def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, config: Config) -> dict[str, Any]:
     """What the cloud saw and what each side did, under stable names."""
-    first, last = config.hybrid.cloud_steps()
-    cloud_steps, device_steps = last - first, config.hybrid.steps - (last - first)
     candidates = outcome.request.candidates
-    passes = 2 if config.pair.guidance_scale > 1 else 1
-    cloud = server.pipeline
-    cloud_macs = path_macs(
-        cloud.unet.config,
-        cloud.tokenizer.model_max_length,
-        cloud_steps,
-        lambda unet: attached(unet, accelerations(config.cache)),
+    cloud_macs, device_macs = run_macs(
+        server.pipeline, client.pipeline, client.split, cache=config.cache, candidates=len(candidates)
     )
-    cloud_macs *= passes * len(candidates)
-    device = client.pipeline
-    device_macs = unet_macs(device.unet.config, device.tokenizer.model_max_length) * passes * device_steps
     return {
         "prompt": job.prompt,
         "seed": job.seed,
@@ -105,8 +93,8 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
         "cloud_saw": list(candidates),
         "bytes_up": outcome.bytes_up,
         "bytes_down": outcome.bytes_down,
-        "cloud_steps": cloud_steps,
-        "device_steps": device_steps,
+        "cloud_steps": client.split.cloud_steps,
+        "device_steps": client.split.device_steps,
         "cloud_macs": cloud_macs,
         "device_macs": device_macs,
         "cloud_seconds": round(outcome.cloud_seconds, 3),

@@ -7,11 +7,14 @@ import time
 from dataclasses import dataclass
 
 import torch
+from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.config import Config, PairConfig, taxonomy_path
 from obclip_cli.device.client import Client, Query
-from obclip_cli.diffusion.models import default_device, load_pipeline
+from obclip_cli.diffusion.denoise import Stretch
+from obclip_cli.diffusion.models import check_same_latent_space, default_device, load_pipeline
+from obclip_cli.diffusion.schedule import split
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -47,8 +50,8 @@ def oblivious_generation(client: Client, server: CloudServer, prompt: str, seed:
     message_down = server.answer(message_up)  # lines 3-8: k steps of M_S for all of P, from one z_T
     answered = time.perf_counter()
     response = CloudResponse.from_bytes(message_down)
-    latents = client.select(query, response)  # line 9: keep the latent of p*
-    latents = client.finish(query, latents)  # lines 10-12: T-k steps of M_C on p*
+    state = client.select(query, response)  # line 9: keep the latent of p*
+    latents = client.finish(query, state)  # lines 10-12: T-k steps of M_C on p*
     finished = time.perf_counter()
     return Outcome(
         query=query,
@@ -68,20 +71,29 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     Raises:
         UserError: a model or the taxonomy cannot be loaded.
     """
-    pair = config.pair
-    place, dtype = default_device(), pair.dtype
-    cloud = load_pipeline(pair.cloud.path, revision=pair.cloud.revision, dtype=dtype, device=place)
-    device = load_pipeline(pair.device.path, revision=pair.device.revision, dtype=dtype, device=place)
-    taxonomy = load_taxonomy(taxonomy_path(pair.taxonomy))
-    client = Client(device, taxonomy, config.hybrid, config.privacy, guidance_scale=pair.guidance_scale)
+    cloud, device = load_pair(config.pair)
+    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy)
     return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
 
 
-def cloud_only(server: CloudServer, query: Query, steps: int, guidance_scale: float) -> torch.Tensor:
+def load_pair(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:
+    """The cloud's and the device's pipeline.
+
+    Raises:
+        UserError: one cannot be loaded, or they do not share a latent space.
+    """
+    place = default_device()
+    cloud, device = (load_pipeline(model, dtype=pair.dtype, device=place) for model in (pair.cloud, pair.device))
+    check_same_latent_space(cloud, device)
+    return cloud, device
+
+
+def cloud_only(server: CloudServer, query: Query, whole: Stretch) -> torch.Tensor:
     """The baseline without privacy or device: the large model alone, from the same z_T; (1, c, h, w).
 
     It shows the server the real prompt, so it belongs in a comparison where both sides run on one machine, never in
     the scheme itself.
     """
-    request = CloudRequest((query.prompt,), steps, 0, steps, guidance_scale, query.seed)
-    return CloudServer(server.pipeline, batch=server.batch).denoise(request)
+    request = CloudRequest((query.prompt,), whole.steps, 0, whole.steps, whole.guidance_scale, query.seed)
+    return CloudServer(server.pipeline, batch=server.batch).denoise(request).latents

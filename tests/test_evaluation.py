@@ -1,12 +1,14 @@
 """The batched generation of evaluation gives the images of the whole scheme."""
 
+import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from obclip_cli.benchmark import as_the_cloud_sees, baselines_and_obclip, load_pair
-from obclip_cli.config import compose_config
+from obclip_cli.benchmark import baselines_and_obclip, load_pair
+from obclip_cli.config import CacheConfig, compose_config
 from obclip_cli.data import Sample
 from obclip_cli.evaluation import Method, generate_images, step_rows
+from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.scheme import assemble, oblivious_generation
 
@@ -16,16 +18,30 @@ STEPS = 4
 
 def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
     pair = load_pair(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=0"]))
-    canonical, _ = as_the_cloud_sees(SAMPLES, taxonomy, 64)
+    sets = [build_candidates(sample.prompt, taxonomy, max_candidates=64) for sample in SAMPLES]
     done: list[int] = []
-    images = generate_images(pair, SAMPLES, methods, canonical, done.append)
-    assert sum(done) == step_rows(pair, methods, SAMPLES, canonical)
+    images = generate_images(pair, SAMPLES, methods, sets, done.append)
+    assert sum(done) == step_rows(pair, methods, SAMPLES, sets)
     return images
 
 
-def test_obclip_equals_algorithm_1(tiny_pair: list[str], taxonomy: Taxonomy) -> None:
-    images = images_of(tiny_pair, [Method("ours", "server_first", 2, hidden=True)], taxonomy)["ours"]
-    client, server = assemble(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=2"]))
+@pytest.mark.parametrize(
+    ("cache", "handover"),
+    [
+        (CacheConfig(shared_first_step=False), "restart"),
+        (CacheConfig(cache_point=1, skip_point=2), "history"),
+        (CacheConfig(reuse="all", cache_point=1, skip_point=2), "history"),
+        (CacheConfig(reuse="branch"), "restart"),
+    ],
+    ids=["plain", "caches", "caches and reuse", "reuse a branch"],
+)
+def test_obclip_equals_algorithm_1(tiny_pair: list[str], taxonomy: Taxonomy, cache: CacheConfig, handover: str) -> None:
+    method = Method("ours", "server_first", 3, hidden=True, cache=cache, handover=handover)
+    images = images_of(tiny_pair, [method], taxonomy)["ours"]
+    overrides = [f"hybrid.steps={STEPS}", "hybrid.switch_point=3", f"hybrid.handover={handover}"]
+    config = compose_config([*tiny_pair, *overrides])
+    config.cache = cache
+    client, server = assemble(config)
     for sample, image in zip(SAMPLES, images, strict=True):
         outcome = oblivious_generation(client, server, sample.prompt, sample.seed)
         expected = (client.image(outcome.latents)[0] * 255).round()
@@ -52,8 +68,10 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
     """A canonical prompt looks the same hidden or not, so ObCLIP costs no second run then."""
     pair = load_pair(compose_config([*tiny_pair, "hybrid.steps=10"]))
     samples = [Sample("an old man", 1)]
-    shared = step_rows(pair, baselines_and_obclip(10), samples, ["an old man"])
-    apart = step_rows(pair, baselines_and_obclip(10), samples, ["an elderly man"])
+    shared, apart = (
+        step_rows(pair, baselines_and_obclip(10), samples, [CandidateSet((words,), 0, {})])
+        for words in ("an old man", "an elderly man")
+    )
     assert shared == 10 + 10 + 5
     assert apart > shared
 

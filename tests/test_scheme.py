@@ -6,6 +6,7 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
 from obclip_cli.config import Config, compose_config
 from obclip_cli.errors import UserError
+from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.scheme import assemble, cloud_only, oblivious_generation
 
@@ -14,7 +15,9 @@ STEPS = 4
 
 
 def config_for(tiny_pair: list[str], *overrides: str) -> Config:
-    return compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "pair.guidance_scale=3", *overrides])
+    """Every acceleration off, the exact one too, which rounds differently."""
+    plain = [f"hybrid.steps={STEPS}", "pair.guidance_scale=3", "cache.shared_first_step=false"]
+    return compose_config([*tiny_pair, *plain, *overrides])
 
 
 def stock_latents(path: str, prompt: str, seed: int) -> torch.Tensor:
@@ -33,7 +36,7 @@ def test_k_equal_to_steps_with_one_candidate_is_the_stock_cloud_pipeline(tiny_pa
     client, server = assemble(config)
     outcome = oblivious_generation(client, server, PROMPT, seed=7)
     assert torch.equal(outcome.latents, stock_latents(config.pair.cloud.path, PROMPT, 7))
-    assert torch.equal(cloud_only(server, outcome.query, STEPS, 3.0), outcome.latents)
+    assert torch.equal(cloud_only(server, outcome.query, client.split.cloud), outcome.latents)
 
 
 def test_k_zero_is_the_stock_device_pipeline(tiny_pair: list[str]) -> None:
@@ -91,6 +94,45 @@ def test_traffic_is_the_length_of_the_messages(tiny_pair: list[str]) -> None:
     assert outcome.bytes_down >= 10 * 4 * 8 * 8 * 4  # N x c x h x w x bytes of float32
 
 
+def test_handing_over_history_goes_on_as_one_solver_would(tiny_pair: list[str]) -> None:
+    """With one model on both sides, history gives the stock pipeline bit for bit, and restart does not."""
+    same = [*tiny_pair, f"pair.device.path={tiny_pair[0].partition('=')[2]}", "hybrid.switch_point=2", "privacy=none"]
+    stock = stock_latents(tiny_pair[0].partition("=")[2], PROMPT, 7)
+    for order in ("server_first", "client_first"):
+        overrides = [f"hybrid.order={order}", "hybrid.handover=history"]
+        outcome = oblivious_generation(*assemble(config_for(same, *overrides)), PROMPT, seed=7)
+        assert torch.equal(outcome.latents, stock), order
+    restarted = oblivious_generation(*assemble(config_for(same)), PROMPT, seed=7)
+    assert not torch.allclose(restarted.latents, stock, atol=1e-3)
+
+
+def test_history_goes_with_all_candidates_and_doubles_the_bytes_down(tiny_pair: list[str]) -> None:
+    restart, history = (
+        oblivious_generation(
+            *assemble(config_for(tiny_pair, "hybrid.switch_point=2", f"hybrid.handover={handover}")), PROMPT, seed=3
+        )
+        for handover in ("restart", "history")
+    )
+    payload = 10 * 4 * 8 * 8 * 4  # N x c x h x w x bytes of float32
+    assert payload <= restart.bytes_down < 1.1 * payload
+    assert 2 * payload <= history.bytes_down < 2.1 * payload
+
+
+def test_replacement_shows_the_cloud_one_other_candidate(tiny_pair: list[str]) -> None:
+    client, server = assemble(config_for(tiny_pair, "hybrid.switch_point=2", "privacy.strategy=replacement"))
+    outcome = oblivious_generation(client, server, PROMPT, seed=3)
+    (shown,) = outcome.request.candidates
+    assert shown != PROMPT
+    assert shown in build_candidates(PROMPT, client.taxonomy, max_candidates=10).prompts
+
+
+def test_vanilla_og_is_every_candidate_for_all_steps_on_the_cloud(tiny_pair: list[str]) -> None:
+    config = config_for(tiny_pair, f"hybrid.switch_point={STEPS}")
+    outcome = oblivious_generation(*assemble(config), PROMPT, seed=7)
+    assert len(outcome.request.candidates) == 10
+    torch.testing.assert_close(outcome.latents, stock_latents(config.pair.cloud.path, PROMPT, 7), rtol=1e-4, atol=1e-4)
+
+
 def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny_pair: list[str]) -> None:
     client, server = assemble(config_for(tiny_pair, "hybrid.switch_point=2"))
     first, again, other = (oblivious_generation(client, server, PROMPT, seed=s).latents for s in (5, 5, 6))
@@ -99,7 +141,7 @@ def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny_pair: li
 
 
 def test_messages_survive_the_wire() -> None:
-    request = CloudRequest(("a man", "a woman"), 25, 0, 10, 7.0, 3, torch.randn(1, 4, 8, 8))
+    request = CloudRequest(("a man", "a woman"), 25, 0, 10, 7.0, 3, latents=torch.randn(1, 4, 8, 8))
     back = CloudRequest.from_bytes(request.to_bytes())
     assert back.latents is not None and request.latents is not None
     assert torch.equal(back.latents, request.latents)

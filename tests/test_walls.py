@@ -17,9 +17,10 @@ PROMPT = "a woman firefighter with dark skin"
 
 
 def test_the_request_has_exactly_these_fields() -> None:
-    allowed = {"candidates", "steps", "start", "stop", "guidance_scale", "noise_seed", "latents"}
+    allowed = {"candidates", "steps", "start", "stop", "guidance_scale", "noise_seed", "wants_history"}
+    allowed |= {"latents", "history"}
     assert {field.name for field in fields(CloudRequest)} == allowed
-    assert {field.name for field in fields(CloudResponse)} == {"latents"}
+    assert {field.name for field in fields(CloudResponse)} == {"latents", "history"}
 
 
 def test_the_request_is_the_same_for_every_prompt_of_a_closure(tiny_pair: list[str]) -> None:
@@ -39,8 +40,9 @@ def test_the_cloud_answers_in_a_process_that_has_no_client_module(tiny_pair: lis
 import sys
 from pathlib import Path
 from obclip_cli.cloud.server import CloudServer
+from obclip_cli.config import ModelConfig
 from obclip_cli.diffusion.models import load_pipeline
-pipeline = load_pipeline({config.pair.cloud.path!r}, revision=None, dtype="float32", device="cpu")
+pipeline = load_pipeline(ModelConfig({config.pair.cloud.path!r}), dtype="float32", device="cpu")
 Path("down").write_bytes(CloudServer(pipeline, batch=30).answer(Path("up").read_bytes()))
 secret = ("obclip_cli.device", "obclip_cli.prompts", "obclip_cli.scheme")
 print([name for name in sys.modules if name.startswith(secret)])

@@ -1,11 +1,12 @@
 """The cloud's side of Algorithm 1 (arXiv 2510.04153): denoise every candidate from one z_T."""
 
-import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import CacheConfig
-from obclip_cli.diffusion.denoise import encode_prompts, initial_noise, run_steps
+from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -15,38 +16,53 @@ class CloudServer:
 
     Args:
         pipeline: the large model.
-        batch: most candidates denoised at once; larger sets run in chunks.
+        batch: most candidates denoised at once. A larger set runs in chunks, one after the other through all steps,
+            so that only one chunk's caches are held; all chunks share the pivot's attention maps.
         cache: the accelerations to put on the model while it answers; none by default.
     """
 
-    def __init__(self, pipeline: StableDiffusionPipeline, *, batch: int, cache: CacheConfig | None = None) -> None:
+    def __init__(self, pipeline: DiffusionPipeline, *, batch: int, cache: CacheConfig | None = None) -> None:
         self.pipeline = pipeline
         self.batch = batch
-        self.cache = cache or CacheConfig()
+        self.cache = cache or CacheConfig(shared_first_step=False)
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
         request = CloudRequest.from_bytes(message)
-        return CloudResponse(self.denoise(request).cpu()).to_bytes()
+        state = self.denoise(request)
+        return CloudResponse(state.latents, state.history if request.wants_history else None).to_bytes()
 
-    def denoise(self, request: CloudRequest) -> torch.Tensor:
-        """One latent a candidate, (N, c, h, w), after steps start..stop-1."""
-        if request.latents is None:
-            start = initial_noise(self.pipeline, latent_shape(self.pipeline), request.noise_seed)
-        else:
-            start = request.latents.to(self.pipeline.device)
+    def denoise(self, request: CloudRequest) -> State:
+        """One state a candidate, latents (N, c, h, w), after steps start..stop-1."""
+        start = self._start(request)
         chunks = [request.candidates[i : i + self.batch] for i in range(0, len(request.candidates), self.batch)]
-        return torch.cat([self._denoise_chunk(request, list(chunk), start) for chunk in chunks])
+        position = Position(chunks=len(chunks))
+        with attached(self.pipeline.unet, accelerations(self.cache), position):
+            done = [self._denoise_chunk(request, list(chunk), start, position, i) for i, chunk in enumerate(chunks)]
+        return State.together(done)
 
-    def _denoise_chunk(self, request: CloudRequest, candidates: list[str], start: torch.Tensor) -> torch.Tensor:
-        with attached(self.pipeline.unet, accelerations(self.cache)) as begin_step:
-            return run_steps(
-                self.pipeline,
-                start.expand(len(candidates), -1, -1, -1).clone(),
-                encode_prompts(self.pipeline, candidates, request.guidance_scale),
-                steps=request.steps,
-                start=request.start,
-                stop=request.stop,
-                guidance_scale=request.guidance_scale,
-                before_step=begin_step,
-            )
+    def _start(self, request: CloudRequest) -> State:
+        """z_T, or what the device sent."""
+        if request.latents is None:
+            return State(initial_noise(self.pipeline, latent_shape(self.pipeline), request.noise_seed))
+        here = self.pipeline.device
+        return State(request.latents.to(here), None if request.history is None else request.history.to(here))
+
+    def _denoise_chunk(
+        self, request: CloudRequest, candidates: list[str], start: State, position: Position, chunk: int
+    ) -> State:
+        conditioning = encode_prompts(self.pipeline, candidates, request.guidance_scale)
+        position.chunk, position.conditional = chunk, len(candidates)
+        position.unconditional = len(candidates) if conditioning.guided else 0
+
+        def before_step(step: int) -> None:
+            position.step = step
+
+        return run_steps(
+            self.pipeline,
+            State.together([start] * len(candidates)),
+            conditioning,
+            Stretch(request.steps, request.start, request.stop, request.guidance_scale),
+            noise_seeds=[request.noise_seed] * len(candidates),
+            before_step=before_step,
+        )

@@ -1,17 +1,64 @@
-"""Multiply-accumulates of a UNet pass, counted on torch's meta device.
+"""Multiply-accumulates of denoising steps, counted on torch's meta device: no weights, seconds for SDXL.
 
-Source: torch.utils.flop_counter, which counts two operations a multiply-accumulate and sees
-convolutions, linear layers and both attention products.
+Source: torch.utils.flop_counter, which counts two operations a multiply-accumulate. What is counted is the code
+that runs: the real UNet with the real accelerations on it, for the whole batch.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch.utils.flop_counter import FlopCounterMode
+
+from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.config import CacheConfig
+
+aten = torch.ops.aten
+KINDS = {
+    aten.convolution: "convolution",
+    aten.mm: "linear",
+    aten.addmm: "linear",
+    aten.baddbmm: "query_key",
+    aten.bmm: "attention_value",
+}
+# SDXL's time_ids; the width of its pooled text is what the first layer of the added embedding leaves for it.
+TIME_IDS = 6
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates by kind; `query_key` and `attention_value` are the two attention products."""
+
+    convolution: int = 0
+    linear: int = 0
+    query_key: int = 0
+    attention_value: int = 0
+
+    def __add__(self, other: "Macs") -> "Macs":
+        return Macs(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, times: int) -> "Macs":
+        return Macs(*(a * times for a in astuple(self)))
+
+    @property
+    def total(self) -> int:
+        """Everything: the convention `full`."""
+        return sum(astuple(self))
+
+    @property
+    def paper_cloud(self) -> int:
+        """The paper's convention for its cloud models: one of the two attention products."""
+        return self.convolution + self.linear + self.query_key
+
+    @property
+    def paper_device(self) -> int:
+        """The paper's convention for its compressed models: no attention product."""
+        return self.convolution + self.linear
 
 
 def unet_macs(config: Mapping[str, Any], tokens: int) -> int:
@@ -21,49 +68,93 @@ def unet_macs(config: Mapping[str, Any], tokens: int) -> int:
         config: the UNet's configuration.
         tokens: length of the text sequence.
     """
-    return _count(tuple(sorted((k, _frozen(v)) for k, v in config.items() if not k.startswith("_"))), tokens)
+    return pass_macs(config, tokens).total
 
 
-@lru_cache(maxsize=32)
-def _count(config: tuple[tuple[str, Any], ...], tokens: int) -> int:
-    return _MetaPass(dict(config), tokens).macs()
+def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
+    """One pass with one row, by kind."""
+    off = CacheConfig(shared_first_step=False)
+    return steps_macs(config, tokens, candidates=1, guided=False, steps=1, cache=off)[0]
 
 
-def path_macs(
-    config: Mapping[str, Any],
-    tokens: int,
-    steps: int,
-    accelerated: Callable[[UNet2DConditionModel], AbstractContextManager[Callable[[int], None]]],
-) -> int:
-    """Multiply-accumulates of `steps` passes with one row, as the accelerations change them from step to step.
+def steps_macs(
+    config: Mapping[str, Any], tokens: int, *, candidates: int, guided: bool, steps: int, cache: CacheConfig
+) -> list[Macs]:
+    """What each of the cloud's `steps` steps costs for all candidates, as the accelerations change it.
 
     Args:
-        accelerated: puts the accelerations on a model, as `cloud.accelerate.attached` does.
+        guided: whether each candidate has an unconditional row.
     """
-    one_pass = _MetaPass({k: v for k, v in config.items() if not k.startswith("_")}, tokens)
-    total = 0
-    with accelerated(one_pass.unet) as begin_step:
-        for step in range(steps):
-            begin_step(step)
-            total += one_pass.macs()
-    return total
+    plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
+    ahead = replace(cache, name="")
+    return list(_counted(plain, tokens, candidates, guided, steps, astuple(ahead)))
 
 
-class _MetaPass:
-    """A UNet without weights and one row of input for it."""
+@lru_cache(maxsize=64)
+def _counted(
+    config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, steps: int, cache: tuple[Any, ...]
+) -> tuple[Macs, ...]:
+    settings = CacheConfig(*cache)
+    model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
+    position = Position(unconditional=candidates if guided else 0, conditional=candidates)
+    known: dict[tuple[bool, ...], Macs] = {}
+    costs = []
+    with attached(model.unet, accelerations(settings), position):
+        for position.step in range(steps):
+            kind = _kind(settings, position.step)
+            if kind not in known:
+                known[kind] = model.one_pass()
+            costs.append(known[kind])
+    return tuple(costs)
 
-    def __init__(self, config: dict[str, Any], tokens: int) -> None:
+
+def _kind(cache: CacheConfig, step: int) -> tuple[bool, ...]:
+    """Steps of one kind cost the same, so each kind is counted once."""
+    after = -1 if cache.cache_point is None else step - cache.cache_point
+    refreshed = cache.refresh is not None and after > 0 and after % cache.refresh == 0
+    skipped = cache.skip_point is not None and step >= cache.skip_point
+    return cache.shared_first_step and step == 0, after >= 0, refreshed, skipped
+
+
+class _MetaModel:
+    """A UNet without weights, and a batch of input for it."""
+
+    def __init__(self, config: dict[str, Any], tokens: int, rows: int) -> None:
         with torch.device("meta"):
-            self.unet = UNet2DConditionModel(**config)
-            size = self.unet.config.sample_size
-            self.latents = torch.empty(1, self.unet.config.in_channels, size, size)
-            self.embeds = torch.empty(1, tokens, self.unet.config.cross_attention_dim)
-            self.timestep = torch.zeros(1, dtype=torch.long)
+            self.unet = UNet2DConditionModel(**config).eval()
+            # Unfused, so that the two attention products are different operations; the arithmetic is the same.
+            self.unet.set_attn_processor(AttnProcessor())
+            options = self.unet.config
+            self.latents = torch.empty(rows, options.in_channels, options.sample_size, options.sample_size)
+            self.timestep = torch.zeros((), dtype=torch.long)
+            self.conditions: dict[str, Any] = {
+                "encoder_hidden_states": torch.empty(rows, tokens, options.cross_attention_dim)
+            }
+            if options.addition_embed_type == "text_time":
+                pooled = options.projection_class_embeddings_input_dim - TIME_IDS * options.addition_time_embed_dim
+                self.conditions["added_cond_kwargs"] = {
+                    "text_embeds": torch.empty(rows, pooled),
+                    "time_ids": torch.empty(rows, TIME_IDS),
+                }
+            if options.time_cond_proj_dim is not None:
+                self.conditions["timestep_cond"] = torch.empty(rows, options.time_cond_proj_dim)
 
-    def macs(self) -> int:
+    def one_pass(self) -> Macs:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self.unet(self.latents, self.timestep, encoder_hidden_states=self.embeds)
-        return counter.get_total_flops() // 2
+            self.unet(self.latents, self.timestep, return_dict=False, **self.conditions)
+        return _by_kind(counter.get_flop_counts()["Global"])
+
+
+def _by_kind(operations: dict[Any, int]) -> Macs:
+    """Sort the counter's operations.
+
+    Raises:
+        KeyError: one that no part of the model should run.
+    """
+    found = Macs()
+    for operation, flops in operations.items():
+        found += Macs(**{KINDS[operation]: flops // 2})
+    return found
 
 
 def _frozen(value: Any) -> Any:

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
-from obclip_cli.config import HybridConfig, PrivacyConfig
-from obclip_cli.diffusion.denoise import decode, encode_prompts, initial_noise, run_steps
+from obclip_cli.config import PrivacyConfig
+from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt, replaced_by_another
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -29,20 +31,12 @@ class Client:
     Args:
         pipeline: the small model.
         taxonomy: which attributes are sensitive.
+        split: which side runs which steps.
     """
 
-    def __init__(
-        self,
-        pipeline: StableDiffusionPipeline,
-        taxonomy: Taxonomy,
-        hybrid: HybridConfig,
-        privacy: PrivacyConfig,
-        *,
-        guidance_scale: float,
-    ) -> None:
+    def __init__(self, pipeline: DiffusionPipeline, taxonomy: Taxonomy, split: Split, privacy: PrivacyConfig) -> None:
         self.pipeline, self.taxonomy = pipeline, taxonomy
-        self.hybrid, self.privacy = hybrid, privacy
-        self.guidance_scale = guidance_scale
+        self.split, self.privacy = split, privacy
 
     def prepare(self, prompt: str, seed: int) -> Query:
         """Find the attributes and build the candidates.
@@ -50,11 +44,13 @@ class Client:
         Raises:
             UserError: the prompt is empty, contradicts itself or has too many candidates.
         """
+        plain = check_prompt(prompt)
         if self.privacy.strategy == "none":
-            plain = check_prompt(prompt)
             return Query(plain, CandidateSet((plain,), 0, {}), seed)
         candidates = build_candidates(prompt, self.taxonomy, max_candidates=self.privacy.max_candidates)
-        return Query(check_prompt(prompt), candidates, seed)
+        if self.privacy.strategy == "replacement":
+            candidates = replaced_by_another(candidates, seed)
+        return Query(plain, candidates, seed)
 
     def request(self, query: Query) -> CloudRequest:
         """What goes up: all candidates, and the device's latent if the device goes first.
@@ -62,34 +58,37 @@ class Client:
         Raises:
             UserError: the device would go first although its prompt is to stay hidden.
         """
-        start, stop = self.hybrid.cloud_steps()
-        latents = None
-        if self.hybrid.order == "client_first":
-            if len(query.candidates.prompts) > 1:
+        cloud, state = self.split.cloud, None
+        if self.split.order == "client_first":
+            if self.privacy.strategy != "none":
                 raise UserError(
                     "hybrid.order=client_first sends a latent that the real prompt has shaped; "
                     "use hybrid.order=server_first, or privacy.strategy=none to send the prompt in the clear"
                 )
-            latents = self._run(query, self._noise(query), 0, start)
+            state = self._run(query, self._noise(query), self.split.device)
         return CloudRequest(
             candidates=query.candidates.prompts,
-            steps=self.hybrid.steps,
-            start=start,
-            stop=stop,
-            guidance_scale=self.guidance_scale,
+            steps=cloud.steps,
+            start=cloud.start,
+            stop=cloud.stop,
+            guidance_scale=cloud.guidance_scale,
             noise_seed=query.seed,
-            latents=latents,
+            wants_history=self._hands_over_history() and self.split.order == "server_first",
+            latents=None if state is None else state.latents,
+            history=state.history if state is not None and self._hands_over_history() else None,
         )
 
-    def select(self, query: Query, response: CloudResponse) -> torch.Tensor:
-        """The latent of the real prompt, (1, c, h, w)."""
-        index = query.candidates.index
-        return response.latents[index : index + 1].to(self.pipeline.device)
+    def select(self, query: Query, response: CloudResponse) -> State:
+        """The state of the real prompt: its latent (1, c, h, w), and its history where that came back."""
+        own = State(response.latents, response.history).rows(slice(query.candidates.index, query.candidates.index + 1))
+        here = self.pipeline.device
+        return State(own.latents.to(here), None if own.history is None else own.history.to(here))
 
-    def finish(self, query: Query, latents: torch.Tensor) -> torch.Tensor:
+    def finish(self, query: Query, state: State) -> torch.Tensor:
         """Run the remaining steps on the user's own words; the final latents (1, c, h, w)."""
-        _, stop = self.hybrid.cloud_steps()
-        return self._run(query, latents, stop, self.hybrid.steps)
+        if self.split.order == "client_first":
+            return state.latents
+        return self._run(query, state, self.split.device).latents
 
     def image(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (n, c, h, w) to images (n, 3, H, W) in [0, 1]."""
@@ -97,18 +96,19 @@ class Client:
 
     def alone(self, query: Query) -> torch.Tensor:
         """Device-only: the final latents of the small model from the same z_T."""
-        return self._run(query, self._noise(query), 0, self.hybrid.steps)
+        device = self.split.device
+        return self._run(
+            query, self._noise(query), Stretch(device.steps, 0, device.steps, device.guidance_scale)
+        ).latents
 
-    def _noise(self, query: Query) -> torch.Tensor:
-        return initial_noise(self.pipeline, latent_shape(self.pipeline), query.seed)
+    def _hands_over_history(self) -> bool:
+        return self.split.handover == "history"
 
-    def _run(self, query: Query, latents: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        return run_steps(
-            self.pipeline,
-            latents,
-            encode_prompts(self.pipeline, [query.prompt], self.guidance_scale),
-            steps=self.hybrid.steps,
-            start=start,
-            stop=stop,
-            guidance_scale=self.guidance_scale,
-        )
+    def _noise(self, query: Query) -> State:
+        return State(initial_noise(self.pipeline, latent_shape(self.pipeline), query.seed))
+
+    def _run(self, query: Query, state: State, stretch: Stretch) -> State:
+        if stretch.start == stretch.stop:
+            return state
+        conditioning = encode_prompts(self.pipeline, [query.prompt], stretch.guidance_scale)
+        return run_steps(self.pipeline, state, conditioning, stretch, noise_seeds=[query.seed])

@@ -1,17 +1,21 @@
 """Load one side of a pair: a stock diffusers pipeline from a folder or the Hugging Face hub."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler, LCMScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from obclip_cli.config import ModelConfig
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
 
 diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
+
+SCHEDULERS = {"dpm_solver": DPMSolverMultistepScheduler, "lcm": LCMScheduler}
 
 
 def resolve(path: str) -> str:
@@ -21,45 +25,87 @@ def resolve(path: str) -> str:
     return path
 
 
-def load_pipeline(path: str, *, revision: str | None, dtype: str, device: str) -> StableDiffusionPipeline:
-    """A Stable Diffusion pipeline with DPM-Solver++, in evaluation mode, without progress bars.
+def local_folder(path: str, *, revision: str | None = None, variant: str | None = None) -> Path:
+    """The folder that holds a whole pipeline; a hub id is looked up in the cache, or downloaded into it.
+
+    Raises:
+        UserError: it is not there and cannot be fetched.
+    """
+    place = Path(resolve(path))
+    if place.is_dir():
+        return place
+    if path.startswith("package:"):
+        raise UserError(f"{path} is not in this installation; run `make mini` in a clone, or choose another pair")
+    if "/" not in path or path.startswith((".", "/")):
+        raise UserError(f"no model folder at {path}; give a folder in diffusers' format or a hub id")
+    try:
+        return Path(DiffusionPipeline.download(path, revision=revision, variant=variant))
+    except Exception as error:
+        raise UserError(_not_fetched(path, error)) from error
+
+
+def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPipeline:
+    """A Stable Diffusion (XL) pipeline with the configured solver, in evaluation mode, without progress bars.
 
     Args:
-        path: `package:NAME`, a local folder in diffusers' format, or a hub id.
         dtype: name of a torch dtype, such as float32.
 
     Raises:
-        UserError: the model is not there or its files are broken.
+        UserError: the model is not there, its files are broken, or it has no UNet with down, mid and up blocks.
     """
-    place = resolve(path)
-    if path.startswith("package:") and not Path(place).is_dir():
-        raise UserError(f"{path} is not in this installation; run `make mini` in a clone, or choose another pair")
+    folder = local_folder(model.path, revision=model.revision, variant=model.variant)
+    wanted = {"dtype": getattr(torch, dtype), "variant": model.variant}
     try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            place,
-            revision=revision,
-            dtype=getattr(torch, dtype),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        parts: dict[str, Any] = {}
+        index = DiffusionPipeline.load_config(folder)
+        if "requires_safety_checker" in index or "safety_checker" in index:
+            parts = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        if model.unet is not None:
+            unet = resolve(model.unet)
+            parts["unet"] = UNet2DConditionModel.from_pretrained(unet, revision=model.unet_revision, **wanted)
+        pipeline = DiffusionPipeline.from_pretrained(folder, **parts, **wanted)
     except Exception as error:
-        raise UserError(_explain(path, place, error)) from error
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"the model in {model.path} cannot be read ({reason[0][:160]}); replace its files by a whole copy"
+        ) from error
+    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
+        raise UserError(
+            f"{model.path} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
+            "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
+        )
+    pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
 
-def _explain(path: str, place: str, error: Exception) -> str:
-    if not Path(place).is_dir() and ("/" not in path or path.startswith((".", "/"))):
-        return f"no model folder at {path}; give a folder in diffusers' format or a hub id"
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    if Path(place).is_dir():
-        return f"the model in {path} cannot be read ({reason[0][:160]}); replace its files by a whole copy"
-    return f"the model {path} cannot be fetched ({reason[0][:160]}); download it and give its folder instead"
+def check_same_latent_space(cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:
+    """The device can go on from the cloud's latents only if both were trained in one latent space.
+
+    Raises:
+        UserError: names what differs.
+    """
+    facts = {
+        "latent channels": lambda p: p.unet.config.in_channels,
+        "latent size": lambda p: p.unet.config.sample_size,
+        "autoencoder scaling factor": lambda p: p.vae.config.scaling_factor,
+        "autoencoder block widths": lambda p: tuple(p.vae.config.block_out_channels),
+    }
+    for name, fact in facts.items():
+        if (here := fact(cloud)) != (there := fact(device)):
+            raise UserError(
+                f"the pair's latent spaces differ ({name}: cloud {here}, device {there}); "
+                "choose two models that share an autoencoder"
+            )
 
 
-def latent_shape(pipeline: StableDiffusionPipeline) -> tuple[int, int, int]:
+def resolved_revision(pipeline: DiffusionPipeline) -> str | None:
+    """The commit of the hub repository that was loaded; None for a folder of one's own."""
+    folder = Path(str(pipeline.config._name_or_path))
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
+def latent_shape(pipeline: DiffusionPipeline) -> tuple[int, int, int]:
     """(channels, height, width) of one latent at the model's own resolution."""
     config = pipeline.unet.config
     return config.in_channels, config.sample_size, config.sample_size
@@ -68,3 +114,12 @@ def latent_shape(pipeline: StableDiffusionPipeline) -> tuple[int, int, int]:
 def default_device() -> str:
     """The accelerator if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _not_fetched(path: str, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+    return (
+        f"the model {path} is not on this machine and cannot be fetched ({reason}); where there is a network, run "
+        f"`hf download {path} --local-dir DIR` (model_index.json, unet, vae, text_encoder, tokenizer, scheduler), "
+        "then give DIR in place of the hub id"
+    )

@@ -6,6 +6,7 @@ list says nothing about which of its members was typed.
 
 import itertools
 import math
+import random
 import re
 from dataclasses import dataclass
 
@@ -53,6 +54,17 @@ def build_candidates(prompt: str, taxonomy: Taxonomy, *, max_candidates: int) ->
     prompts = tuple(render(prompt, spans, assignment, taxonomy) for assignment in assignments)
     _check_closed(prompts, _template(prompt, spans), taxonomy)
     return CandidateSet(prompts, assignments.index(slots), slots)
+
+
+def replaced_by_another(candidates: CandidateSet, seed: int) -> CandidateSet:
+    """Prompt replacement (Fig. 4): the cloud sees one random other candidate instead of the prompt.
+
+    A baseline. What it reveals is no smaller for the words being wrong: they are never the prompt's own.
+    """
+    others = [prompt for place, prompt in enumerate(candidates.prompts) if place != candidates.index]
+    if not others:
+        return candidates
+    return CandidateSet((random.Random(seed).choice(others),), 0, candidates.slots)
 
 
 def _settle(prompt: str, taxonomy: Taxonomy) -> tuple[str, list[Span]]:

@@ -10,26 +10,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-
-class _Reuse:
-    """Whether the present step reuses; shared by all processors of one cache."""
-
-    def __init__(self) -> None:
-        self.on = False
-
-
-class _CachingProcessor:
-    """Runs the processor it wraps, or returns what that gave last."""
-
-    def __init__(self, wrapped: Any, reuse: _Reuse) -> None:
-        self.wrapped, self.reuse = wrapped, reuse
-        self.result: torch.Tensor | None = None
-
-    def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if self.reuse.on and self.result is not None:
-            return self.result
-        self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
-        return self.result
+from obclip_cli.cloud.accelerate.position import Position
 
 
 class AttentionCache:
@@ -42,23 +23,37 @@ class AttentionCache:
 
     def __init__(self, *, cache_point: int, refresh: int | None = None) -> None:
         self.cache_point, self.refresh = cache_point, refresh
-        self.reuse = _Reuse()
+        self.position = Position()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
 
-    def attach(self, unet: UNet2DConditionModel) -> None:
+    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
         """Wrap every attention processor."""
-        self.unet, self.processors = unet, dict(unet.attn_processors)
-        unet.set_attn_processor({name: _CachingProcessor(p, self.reuse) for name, p in self.processors.items()})
+        self.unet, self.position, self.processors = unet, position, dict(unet.attn_processors)
+        unet.set_attn_processor({name: _CachingProcessor(p, self) for name, p in self.processors.items()})
 
-    def begin_step(self, step: int) -> None:
-        """Decide whether this step reuses."""
-        after = step - self.cache_point
-        fresh = self.refresh is not None and after > 0 and after % self.refresh == 0
-        self.reuse.on = after >= 0 and not fresh
+    def reuses(self) -> bool:
+        """Whether the present step takes the last results."""
+        after = self.position.step - self.cache_point
+        refreshed = self.refresh is not None and after > 0 and after % self.refresh == 0
+        return after >= 0 and not refreshed
 
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""
         if self.unet is not None:
             self.unet.set_attn_processor(dict(self.processors))
         self.unet, self.processors = None, {}
+
+
+class _CachingProcessor:
+    """Runs the processor it wraps, or returns what that gave last."""
+
+    def __init__(self, wrapped: Any, cache: AttentionCache) -> None:
+        self.wrapped, self.cache = wrapped, cache
+        self.result: torch.Tensor | None = None
+
+    def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if self.cache.reuses() and self.result is not None:
+            return self.cache.position.whole(self.result)
+        self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
+        return self.result

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import nn
+
+from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
+from obclip_cli.cloud.accelerate.position import Position
 
 
 class BlockSkip:
-    """Replaces the `forward` of conv_in, down blocks and mid block by their last results in skipped steps.
+    """Replaces the `forward` of down blocks and mid block by their last results in skipped steps.
 
     Args:
         skip_point: s >= 1, counted in cloud steps; steps 0..s-1 are full.
@@ -23,35 +25,37 @@ class BlockSkip:
 
     def __init__(self, *, skip_point: int, fresh_conv_in: bool = True) -> None:
         self.skip_point, self.fresh_conv_in = skip_point, fresh_conv_in
-        self.skipping = False
-        self.blocks: list[nn.Module] = []
+        self.position = Position()
+        self.overrides = Overrides()
 
-    def attach(self, unet: UNet2DConditionModel) -> None:
-        """Give each skipped block an instance `forward` of its own; the class stays as it is."""
-        self.blocks = [*unet.down_blocks]
+    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+        """Make each block that is skipped remember its last result."""
+        self.position = position
+        blocks = [*unet.down_blocks]
         if unet.mid_block is not None:
-            self.blocks.append(unet.mid_block)
+            blocks.append(unet.mid_block)
         if not self.fresh_conv_in:
-            self.blocks.append(unet.conv_in)
-        for block in self.blocks:
-            block.forward = self._remembering(block)
+            blocks.append(unet.conv_in)
+        for block in blocks:
+            self.overrides.put(block, self._remembering)
 
-    def _remembering(self, block: nn.Module) -> Any:
-        original, last = block.forward, dict[str, torch.Tensor | tuple[Any, ...]]()
+    def _remembering(self, original: Forward) -> Forward:
+        last: dict[str, Any] = {}
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if not (self.skipping and "result" in last):
-                last["result"] = original(*args, **kwargs)
+            if self.position.step >= self.skip_point and last:
+                return self._whole(last["result"])
+            last["result"] = original(*args, **kwargs)
             return last["result"]
 
         return forward
 
-    def begin_step(self, step: int) -> None:
-        """Decide whether this step is skipped."""
-        self.skipping = step >= self.skip_point
+    def _whole(self, result: Any) -> Any:
+        """A down block gives (hidden states, skip connections), the others one tensor."""
+        if isinstance(result, torch.Tensor):
+            return self.position.whole(result)
+        return tuple(self._whole(part) for part in result)
 
     def detach(self) -> None:
-        """Give the blocks their class's `forward` back, and with it forget all results."""
-        for block in self.blocks:
-            del block.forward
-        self.blocks = []
+        """Give the blocks their own `forward` back, and with it forget all results."""
+        self.overrides.remove()

@@ -1,0 +1,99 @@
+"""Shared first step: what is equal for all candidates in the cloud's first step is computed once. Exact.
+
+Ours, not the paper's. All candidates start from one z_T, so in the first step the unconditional rows are
+one row, and everything before the first cross-attention is one row for the whole batch. Where the time
+embedding carries the prompt (SDXL's pooled text), only conv_in comes before the prompt.
+"""
+
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from torch import nn
+
+from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
+from obclip_cli.cloud.accelerate.position import Position
+
+
+class SharedFirstStep:
+    """Runs the first step with one unconditional row, and with one row as long as all are equal."""
+
+    def __init__(self) -> None:
+        self.position = Position()
+        self.overrides = Overrides()
+        self.sharing = False
+
+    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+        """Wrap the model's `forward` and that of every module before the first cross-attention."""
+        self.position = position
+        for module in modules_before_the_prompt(unet):
+            self.overrides.put(module, self._once)
+        self.overrides.put(unet, self._fewer_rows)
+
+    def _fewer_rows(self, original: Forward) -> Forward:
+        def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
+            position = self.position
+            if position.step > 0 or not self._equal(sample, encoder_hidden_states, position.unconditional):
+                return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
+            unconditional = position.unconditional
+            rows = [*range(min(unconditional, 1)), *range(unconditional, position.rows)]
+            added = kwargs.pop("added_cond_kwargs", None)
+            added = {name: values[rows] for name, values in added.items()} if added else None
+            self.sharing, position.unconditional = True, min(unconditional, 1)
+            try:
+                result = original(
+                    sample[rows],
+                    timestep,
+                    encoder_hidden_states=encoder_hidden_states[rows],
+                    added_cond_kwargs=added,
+                    **kwargs,
+                )
+            finally:
+                self.sharing, position.unconditional = False, unconditional
+            if isinstance(result, tuple):
+                return (position.whole(result[0]),)
+            return UNet2DConditionOutput(sample=position.whole(result.sample))
+
+        return forward
+
+    @staticmethod
+    def _equal(sample: torch.Tensor, embeds: torch.Tensor, unconditional: int) -> bool:
+        """Whether all rows start from one latent and all unconditional rows from one prompt."""
+        if sample.is_meta:
+            return True
+        same_noise = bool((sample == sample[:1]).all())
+        return same_noise and bool((embeds[:unconditional] == embeds[:1]).all())
+
+    def _once(self, original: Forward) -> Forward:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if not self.sharing:
+                return original(*args, **kwargs)
+            rows = len(args[0])
+            result = original(*(_first(arg) for arg in args), **{name: _first(arg) for name, arg in kwargs.items()})
+            return result.expand(rows, *result.shape[1:])
+
+        return forward
+
+    def detach(self) -> None:
+        """Give every module its own `forward` back."""
+        self.overrides.remove()
+
+
+def modules_before_the_prompt(unet: UNet2DConditionModel) -> list[nn.Module]:
+    """The modules whose inputs do not yet depend on the prompt, from conv_in to the first self-attention."""
+    found: list[nn.Module] = [unet.conv_in]
+    if unet.config.addition_embed_type is not None:
+        return found
+    for block in unet.down_blocks:
+        if attentions := getattr(block, "attentions", None):
+            transformer = attentions[0]
+            first = transformer.transformer_blocks[0]
+            found += [block.resnets[0], transformer.norm, transformer.proj_in, first.norm1]
+            return found if first.only_cross_attention else [*found, first.attn1]
+        found += [*block.resnets, *(block.downsamplers or [])]
+    return found
+
+
+def _first(argument: Any) -> Any:
+    return argument[:1] if isinstance(argument, torch.Tensor) else argument

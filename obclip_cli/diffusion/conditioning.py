@@ -1,0 +1,72 @@
+"""What the UNet is told beside the latents: prompt embeddings and, for SDXL and LCM, a little more."""
+
+from dataclasses import dataclass, field
+
+import torch
+from diffusers import DiffusionPipeline
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Conditions of n samples, row by row: with guidance 2n rows, the unconditional ones first.
+
+    Attributes:
+        prompt_embeds: (rows, tokens, width).
+        added: SDXL's `text_embeds` (rows, width) and `time_ids` (rows, 6); empty for other models.
+        timestep_cond: the embedded guidance scale of a guidance-distilled model such as LCM, (rows, width).
+        guided: whether there are unconditional rows.
+    """
+
+    prompt_embeds: torch.Tensor
+    added: dict[str, torch.Tensor] = field(default_factory=dict)
+    timestep_cond: torch.Tensor | None = None
+    guided: bool = True
+
+    def arguments(self) -> dict[str, object]:
+        """As keyword arguments of UNet2DConditionModel."""
+        return {
+            "encoder_hidden_states": self.prompt_embeds,
+            "added_cond_kwargs": self.added or None,
+            "timestep_cond": self.timestep_cond,
+        }
+
+
+def is_guided(pipeline: DiffusionPipeline, guidance_scale: float) -> bool:
+    """Whether a model runs an unconditional row for each sample, by diffusers' own rule.
+
+    A model with a guidance embedding (`time_cond_proj_dim`) is told the scale instead.
+    """
+    return guidance_scale > 1 and pipeline.unet.config.time_cond_proj_dim is None
+
+
+@torch.no_grad()
+def encode_prompts(pipeline: DiffusionPipeline, prompts: list[str], guidance_scale: float) -> Conditioning:
+    """Encode prompts as the stock pipeline does."""
+    guided = is_guided(pipeline, guidance_scale)
+    device = pipeline.device
+    if not hasattr(pipeline, "text_encoder_2"):
+        conditional, unconditional = pipeline.encode_prompt(prompts, device, 1, guided)
+        embeds = torch.cat([unconditional, conditional]) if guided else conditional
+        return Conditioning(embeds, {}, _guidance_embedding(pipeline, len(prompts), guidance_scale), guided)
+    conditional, unconditional, pooled, unpooled = pipeline.encode_prompt(
+        prompts, device=device, do_classifier_free_guidance=guided
+    )
+    embeds = torch.cat([unconditional, conditional]) if guided else conditional
+    text_embeds = torch.cat([unpooled, pooled]) if guided else pooled
+    added = {"text_embeds": text_embeds, "time_ids": _time_ids(pipeline, embeds.dtype).repeat(len(embeds), 1)}
+    return Conditioning(embeds, added, _guidance_embedding(pipeline, len(prompts), guidance_scale), guided)
+
+
+def _time_ids(pipeline: DiffusionPipeline, dtype: torch.dtype) -> torch.Tensor:
+    """SDXL's original size, crop corner and target size, (1, 6): all at the model's own resolution."""
+    side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    return torch.tensor([[side, side, 0, 0, side, side]], dtype=dtype, device=pipeline.device)
+
+
+def _guidance_embedding(pipeline: DiffusionPipeline, rows: int, guidance_scale: float) -> torch.Tensor | None:
+    width = pipeline.unet.config.time_cond_proj_dim
+    if width is None:
+        return None
+    scale = torch.tensor(guidance_scale - 1).repeat(rows)
+    embedded = pipeline.get_guidance_scale_embedding(scale, embedding_dim=width)
+    return embedded.to(device=pipeline.device, dtype=pipeline.unet.dtype)

@@ -1,0 +1,50 @@
+"""Which side runs which steps, on which schedule (arXiv 2510.04153, Sections 4.1 and 5.3)."""
+
+from dataclasses import dataclass
+
+from obclip_cli.config import HybridConfig, ModelConfig, PairConfig
+from obclip_cli.diffusion.denoise import Stretch
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cloud's and the device's stretch of denoising.
+
+    Attributes:
+        order: server_first or client_first.
+        handover: restart or history.
+    """
+
+    cloud: Stretch
+    device: Stretch
+    order: str = "server_first"
+    handover: str = "restart"
+
+    @property
+    def cloud_steps(self) -> int:
+        return self.cloud.stop - self.cloud.start
+
+    @property
+    def device_steps(self) -> int:
+        return self.device.stop - self.device.start
+
+
+def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
+    """Divide the steps between the sides.
+
+    With one schedule the device goes on where the cloud stopped. A cloud with `steps` of its own (LCM) hands over
+    after k of them, and the device begins at step k + timestep_shift of its schedule, t_device = t_cloud + dt.
+    """
+    k, steps = hybrid.switch_point, hybrid.steps
+    on_cloud, on_device = _guidance(pair, pair.cloud), _guidance(pair, pair.device)
+    if hybrid.order == "client_first":
+        cloud = Stretch(steps, steps - k, steps, on_cloud)
+        return Split(cloud, Stretch(steps, 0, steps - k, on_device), hybrid.order, hybrid.handover)
+    cloud = Stretch(pair.cloud.steps or steps, 0, k, on_cloud)
+    begin = 0 if k == 0 else k + hybrid.timestep_shift
+    begin = steps if k == cloud.steps else begin
+    return Split(cloud, Stretch(steps, begin, steps, on_device), hybrid.order, hybrid.handover)
+
+
+def _guidance(pair: PairConfig, model: ModelConfig) -> float:
+    return pair.guidance_scale if model.guidance_scale is None else model.guidance_scale
