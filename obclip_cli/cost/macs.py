@@ -5,7 +5,7 @@ that runs: the real UNet with the real accelerations on it, for the whole batch.
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -86,34 +86,70 @@ def steps_macs(
         guided: whether each candidate has an unconditional row.
     """
     plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
-    ahead = replace(cache, name="")
-    return list(_counted(plain, tokens, candidates, guided, steps, astuple(ahead)))
-
-
-@lru_cache(maxsize=64)
-def _counted(
-    config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, steps: int, cache: tuple[Any, ...]
-) -> tuple[Macs, ...]:
-    settings = CacheConfig(*cache)
-    model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
-    position = Position(unconditional=candidates if guided else 0, conditional=candidates)
-    known: dict[tuple[bool, ...], Macs] = {}
     costs = []
-    with attached(model.unet, accelerations(settings), position):
-        for position.step in range(steps):
-            kind = _kind(settings, position.step)
-            if kind not in known:
-                known[kind] = model.one_pass()
-            costs.append(known[kind])
-    return tuple(costs)
+    for step in range(steps):
+        kind = _kind(cache, step)
+        if kind.mixes_rows:
+            costs.append(_counted(plain, tokens, candidates, guided, kind))
+        else:  # rows do not meet: N candidates cost N times one
+            costs.append(_counted(plain, tokens, 1, guided, kind) * candidates)
+    return costs
 
 
-def _kind(cache: CacheConfig, step: int) -> tuple[bool, ...]:
-    """Steps of one kind cost the same, so each kind is counted once."""
+@dataclass(frozen=True)
+class _Kind:
+    """What a step leaves out; steps of one kind cost the same, so each kind is counted once.
+
+    Attributes:
+        reuse: the scope of the pivot, where maps are shared in this step.
+        cached: attention results are reused; skipped: down blocks and mid block are.
+        shared: it is the first step, and computes once what is equal.
+    """
+
+    reuse: str | None
+    layers: str
+    cached: bool
+    skipped: bool
+    fresh_conv_in: bool
+    shared: bool
+
+    @property
+    def mixes_rows(self) -> bool:
+        return self.reuse is not None or self.shared
+
+
+def _kind(cache: CacheConfig, step: int) -> _Kind:
     after = -1 if cache.cache_point is None else step - cache.cache_point
     refreshed = cache.refresh is not None and after > 0 and after % cache.refresh == 0
-    skipped = cache.skip_point is not None and step >= cache.skip_point
-    return cache.shared_first_step and step == 0, after >= 0, refreshed, skipped
+    return _Kind(
+        reuse=cache.reuse if after < 0 else None,
+        layers=cache.reuse_layers,
+        cached=after >= 0 and not refreshed,
+        skipped=cache.skip_point is not None and step >= cache.skip_point,
+        fresh_conv_in=cache.fresh_conv_in,
+        shared=cache.shared_first_step and step == 0,
+    )
+
+
+@lru_cache(maxsize=128)
+def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, kind: _Kind) -> Macs:
+    """One pass of a kind; a pass that reuses results runs after one that makes them, which is not counted."""
+    later = kind.cached or kind.skipped
+    cache = CacheConfig(
+        reuse=kind.reuse,
+        reuse_layers=kind.layers,
+        cache_point=1 if kind.cached else None,
+        skip_point=1 if kind.skipped else None,
+        fresh_conv_in=kind.fresh_conv_in,
+        shared_first_step=kind.shared,
+    )
+    model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
+    position = Position(unconditional=candidates if guided else 0, conditional=candidates)
+    with attached(model.unet, accelerations(cache), position):
+        if later:
+            model.one_pass()
+            position.step = 1
+        return model.one_pass()
 
 
 class _MetaModel:

@@ -1,0 +1,42 @@
+"""UNets of the paper's models without their weights: configs/pair/architecture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import yaml
+from diffusers import UNet2DConditionModel
+
+from obclip_cli.config import nearest
+from obclip_cli.errors import UserError
+from obclip_cli.resources import data_folder
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A UNet's configuration and the length of its text sequence."""
+
+    unet: dict[str, Any]
+    text_tokens: int
+
+
+def load_architecture(name: str) -> Architecture:
+    """One by name.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    folder = data_folder("configs") / "pair" / "architecture"
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        options = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise UserError(f"there is no architecture {name}; {nearest(name, options)}")
+    content = yaml.safe_load(path.read_text())
+    return Architecture(content["unet"], content["text_tokens"])
+
+
+def parameters_of(unet: dict[str, Any]) -> int:
+    """Number of parameters of a UNet configuration."""
+    with torch.device("meta"):
+        model = UNet2DConditionModel(**unet)
+    return sum(parameter.numel() for parameter in model.parameters())

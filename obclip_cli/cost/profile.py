@@ -1,0 +1,81 @@
+"""What a configured pair costs, step by step and in all, from its architectures alone."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from obclip_cli.config import CacheConfig, Config, ModelConfig
+from obclip_cli.cost.architectures import Architecture, load_architecture, parameters_of
+from obclip_cli.cost.macs import Macs, steps_macs
+from obclip_cli.cost.run import OFF
+from obclip_cli.cost.traffic import traffic_bytes
+from obclip_cli.diffusion.models import local_folder
+from obclip_cli.diffusion.schedule import split
+
+
+def architecture_of(model: ModelConfig) -> Architecture:
+    """A model's architecture by its name, or from the files of its folder.
+
+    Raises:
+        UserError: it names none and is not on this machine.
+    """
+    if model.architecture is not None:
+        return load_architecture(model.architecture)
+    folder = local_folder(model.path, revision=model.revision)
+    unet = {k: v for k, v in json.loads((folder / "unet" / "config.json").read_text()).items() if k[0] != "_"}
+    tokenizer = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())
+    return Architecture(unet, tokenizer["model_max_length"])
+
+
+def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
+    """Rows of steps of equal cost and of each side's sum, in units named by their columns."""
+    divided = split(config.pair, config.hybrid)
+    cloud, device = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
+    on_cloud = _macs(cloud, divided.cloud.guidance_scale, candidates, divided.cloud_steps, config.cache)
+    on_device = _macs(device, divided.device.guidance_scale, 1, divided.device_steps, OFF)
+    rows = [
+        *_stretches("cloud", on_cloud),
+        _row("cloud", "all", on_cloud, "paper_cloud", parameters_of(cloud.unet)),
+        _row("device", "all", on_device, "paper_device", parameters_of(device.unet)),
+    ]
+    up, down = traffic_bytes(cloud.unet, config, candidates)
+    return {
+        "pair": config.pair.name,
+        "candidates": candidates,
+        "cache": config.cache.name,
+        "dtype": config.pair.dtype,
+        "rows": rows,
+        "bytes_up": up,
+        "bytes_down": down,
+    }
+
+
+def _macs(model: Architecture, guidance_scale: float, candidates: int, steps: int, cache: CacheConfig) -> list[Macs]:
+    guided = guidance_scale > 1 and model.unet.get("time_cond_proj_dim") is None
+    return steps_macs(model.unet, model.text_tokens, candidates=candidates, guided=guided, steps=steps, cache=cache)
+
+
+def _stretches(side: str, costs: list[Macs]) -> Iterator[dict[str, Any]]:
+    """Neighbouring steps of equal cost as one row, per step."""
+    place = 0
+    for cost, group in groupby(costs):
+        length = len(list(group))
+        steps = f"{place}" if length == 1 else f"{place}-{place + length - 1}"
+        yield _row(side, f"step {steps}", [cost], "paper_cloud", None)
+        place += length
+
+
+def _row(side: str, steps: str, costs: list[Macs], convention: str, parameters: int | None) -> dict[str, Any]:
+    total = sum(costs, Macs())
+    return {
+        "side": side,
+        "steps": steps,
+        "convolution_gmacs": total.convolution / 1e9,
+        "linear_gmacs": total.linear / 1e9,
+        "query_key_gmacs": total.query_key / 1e9,
+        "attention_value_gmacs": total.attention_value / 1e9,
+        "full_gmacs": total.total / 1e9,
+        "paper_gmacs": getattr(total, convention) / 1e9,
+        "parameters_m": "" if parameters is None else round(parameters / 1e6, 2),
+    }

@@ -1,0 +1,40 @@
+"""Our counts against the paper's printed FLOPs (arXiv 2510.04153, Tables 2, 3, 4, 5 and 7)."""
+
+import pytest
+
+from obclip_cli.cost.paper import TOLERANCE, Cell, cloud_cost, compare, device_cost
+
+
+@pytest.fixture(scope="module")
+def cells() -> list[Cell]:
+    return compare()
+
+
+@pytest.mark.slow
+def test_every_cell_agrees_or_is_explained(cells: list[Cell]) -> None:
+    far = [cell for cell in cells if abs(cell.difference) > TOLERANCE]
+    assert {cell.table for cell in cells} == {2, 3, 4, 5, 7}
+    assert len(cells) == 130
+    assert [cell for cell in far if not cell.note] == []
+    assert len(far) == 13
+    assert {cell.table for cell in far} == {2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", [3, 4, 5, 7])
+def test_tables_without_contradictions_agree_to_one_percent(cells: list[Cell], table: int) -> None:
+    assert max(abs(cell.difference) for cell in cells if cell.table == table) < TOLERANCE
+
+
+def test_the_device_cells_of_table_2_belong_to_another_model() -> None:
+    """What the note claims: 6.54 is 15 steps of BK-SDM-small, not of small-sd."""
+    assert device_cost("bksdm-small", steps=15) == pytest.approx(6.54, abs=0.01)
+    assert device_cost("small-sd", steps=15) == pytest.approx(6.72, abs=0.01)
+
+
+def test_a_pivot_saves_the_same_for_each_other_row() -> None:
+    """About 52.9 G a row and step: (2N-1) x 52.9 x r, from the paper's Table 7 (N=6, k=5)."""
+    per_row = (
+        cloud_cost("sd14", k=5, n=6, acceleration="cache") - cloud_cost("sd14", k=5, n=6, acceleration="cache+reuse")
+    ) / (11 * 3)
+    assert per_row * 1e3 == pytest.approx(52.9, rel=0.02)

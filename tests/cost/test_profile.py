@@ -1,0 +1,41 @@
+"""`obclip profile`: rows, sums and traffic."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from obclip_cli.config import compose_config
+from obclip_cli.cost.profile import profile_pair
+from tests.conftest import Run, assert_one_line_error
+
+
+def test_the_steps_add_up_to_the_sum() -> None:
+    facts = profile_pair(compose_config(["cache=paper_k10"]), 10)
+    steps = [row for row in facts["rows"] if row["steps"].startswith("step")]
+    assert [row["steps"] for row in steps] == ["step 0", "step 1-3", "step 4-5", "step 6-9"]
+    lengths = [1, 3, 2, 4]
+    total = next(row for row in facts["rows"] if (row["side"], row["steps"]) == ("cloud", "all"))
+    for column in ("convolution_gmacs", "full_gmacs", "paper_gmacs"):
+        summed = sum(n * row[column] for n, row in zip(lengths, steps, strict=True))
+        assert total[column] == pytest.approx(summed)
+
+
+def test_bytes_of_the_paper_pair() -> None:
+    """About 32 N KB come down for SD-v1.4 in fp16 (arXiv 2510.04153, Section 4.1)."""
+    facts = profile_pair(compose_config(["pair=sd14-bksdm-small"]), 6)
+    assert facts["bytes_down"] == 6 * 32 * 1024
+    history = profile_pair(compose_config(["pair=sd14-bksdm-small", "hybrid.handover=history"]), 6)
+    assert history["bytes_down"] == 2 * facts["bytes_down"]
+
+
+def test_the_command_prints_rows(obclip: Callable[..., Run]) -> None:
+    run = obclip("profile", "-N", "2", "--json")
+    assert run.code == 0
+    facts = json.loads(run.out)
+    assert (facts["pair"], facts["candidates"]) == ("mini", 2)
+    assert all(word in obclip("profile", "-N", "2").out for word in ("QK^T", "full", "paper", "bytes up"))
+
+
+def test_no_candidates_is_an_error(obclip: Callable[..., Run]) -> None:
+    assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "at least 1")
