@@ -23,15 +23,22 @@ from obclip_cli.scheme import load_pair as load_pipelines
 ProgressBar = Callable[[str, int], Callable[[int], None]]
 
 
-def baselines_and_obclip(steps: int, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
-    """The rows of the paper's Table 3 without accelerations: both ends, Hybrid SD, ObCLIP."""
+def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
+    """The rows of the paper's Table 3: both ends, Hybrid SD, ObCLIP, and ObCLIP with the configured caches at k."""
+    hybrid, cache = config.hybrid, config.cache
+    steps = hybrid.steps
     points = [k for k in switch_points if k <= steps]
-    return [
+    methods = [
         Method("cloud-only", "server_first", steps),
         Method("device-only", "server_first", 0),
-        *[Method(f"Hybrid SD, k={k}", "server_first", k) for k in points],
-        *[Method(f"ObCLIP, k={k}", "server_first", k, hidden=True) for k in points],
+        *[Method(f"Hybrid SD, k={k}", "server_first", k, handover=hybrid.handover) for k in points],
+        *[Method(f"ObCLIP, k={k}", "server_first", k, hidden=True, handover=hybrid.handover) for k in points],
     ]
+    if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
+        name = f"ObCLIP, k={hybrid.switch_point}, {'cache' if cache.name == 'none' else cache.name}"
+        accelerated = Method(name, "server_first", hybrid.switch_point, True, cache, hybrid.handover)
+        methods.append(accelerated)
+    return methods
 
 
 def load_judge(config: Config) -> Judge:

@@ -69,7 +69,9 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
     pair = load_pair(compose_config([*tiny_pair, "hybrid.steps=10"]))
     samples = [Sample("an old man", 1)]
     shared, apart = (
-        step_rows(pair, baselines_and_obclip(10), samples, [CandidateSet((words,), 0, {})])
+        step_rows(
+            pair, baselines_and_obclip(compose_config(["hybrid.steps=10"])), samples, [CandidateSet((words,), 0, {})]
+        )
         for words in ("an old man", "an elderly man")
     )
     assert shared == 10 + 10 + 5
@@ -79,3 +81,11 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
 def test_the_pair_is_stock_diffusers(tiny_pair: list[str]) -> None:
     pair = load_pair(compose_config(tiny_pair))
     assert type(pair.cloud) is type(pair.device) is StableDiffusionPipeline
+
+
+def test_configured_caches_add_a_row() -> None:
+    plain = baselines_and_obclip(compose_config())
+    cached = baselines_and_obclip(compose_config(["cache=paper_k10", "cache.reuse=null", "hybrid.handover=history"]))
+    assert [method.name for method in cached] == [*[method.name for method in plain], "ObCLIP, k=10, paper_k10"]
+    assert cached[-1].cache.skip_point == 6
+    assert {method.handover for method in cached if method.hidden} == {"history"}

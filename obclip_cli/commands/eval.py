@@ -43,7 +43,7 @@ def evaluate(
     from obclip_cli.report.tables import write_table
 
     config = o.compose_from(overrides, pair=pair, seed=seed, extra={"dataset": dataset} if dataset else None)
-    methods = benchmark.baselines_and_obclip(config.hybrid.steps)
+    methods = benchmark.baselines_and_obclip(config)
     folder = output or Path("results/eval") / benchmark.run_name(config, methods)
     check_writable(folder)
     with progress_bars() as bar:

@@ -102,7 +102,7 @@ class Workshop:
         config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
         place = self.folder / "scores"
         with progress_bars() as bar:
-            run_benchmark(config, baselines_and_obclip(config.hybrid.steps), place, bar)
+            run_benchmark(config, baselines_and_obclip(config), place, bar)
         card.write_card(
             package_folder() / "mini" / "MODEL_CARD.md",
             table=self.table,
