@@ -32,7 +32,7 @@ class ModelConfig:
 
     Attributes:
         path: `package:NAME`, a folder in diffusers' format, or a hub id.
-        revision: of the hub repository; null takes its newest, and the one resolved is recorded with every run.
+        revision: of the hub repository; null takes the copy on this machine, else the newest.
         variant: which of several weight files, such as fp16.
         unet, unet_revision: a UNet kept apart from the pipeline that it belongs to (LCM-SDXL).
         scheduler: dpm_solver or lcm.

@@ -29,7 +29,7 @@ DEVICE_NOTE = (
     "(and k=5 prints 8.96, 20/25 of 11.20)"
 )
 _CACHE = "the paper against itself: Tables 3 and 7 print 5.84 T a candidate for the same setting"
-CLOUD_NOTES = {
+CLOUD_NOTES: dict[tuple[int | None, str, int], str] = {
     (10, "cache", 2): _CACHE,
     (10, "cache", 6): _CACHE,
     (10, "cache+reuse", 2): "the paper against itself: its own cache cell, 12.26, is 5 % above Tables 3 and 7",

@@ -9,12 +9,15 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from obclip_cli.config import ModelConfig
+from obclip_cli.diffusion import hub
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
 
 diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
+# A repository's own scheduler may be of another kind (small-sd: DEIS), whose algorithm must not be taken over.
+OWN = {"dpm_solver": {"algorithm_type": "dpmsolver++", "solver_type": "midpoint"}}
 SCHEDULERS = {"dpm_solver": DPMSolverMultistepScheduler, "lcm": LCMScheduler}
 
 
@@ -31,17 +34,7 @@ def local_folder(path: str, *, revision: str | None = None, variant: str | None 
     Raises:
         UserError: it is not there and cannot be fetched.
     """
-    place = Path(resolve(path))
-    if place.is_dir():
-        return place
-    if path.startswith("package:"):
-        raise UserError(f"{path} is not in this installation; run `make mini` in a clone, or choose another pair")
-    if "/" not in path or path.startswith((".", "/")):
-        raise UserError(f"no model folder at {path}; give a folder in diffusers' format or a hub id")
-    try:
-        return Path(DiffusionPipeline.download(path, revision=revision, variant=variant))
-    except Exception as error:
-        raise UserError(_not_fetched(path, error)) from error
+    return hub.folders(ModelConfig(path, revision=revision, variant=variant))[0]
 
 
 def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPipeline:
@@ -53,17 +46,18 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
     Raises:
         UserError: the model is not there, its files are broken, or it has no UNet with down, mid and up blocks.
     """
-    folder = local_folder(model.path, revision=model.revision, variant=model.variant)
-    wanted = {"dtype": getattr(torch, dtype), "variant": model.variant}
+    folder, *unet_folder = hub.folders(model)
+    wanted = {"dtype": getattr(torch, dtype)}
     try:
         parts: dict[str, Any] = {}
         index = DiffusionPipeline.load_config(folder)
         if "requires_safety_checker" in index or "safety_checker" in index:
             parts = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-        if model.unet is not None:
-            unet = resolve(model.unet)
-            parts["unet"] = UNet2DConditionModel.from_pretrained(unet, revision=model.unet_revision, **wanted)
-        pipeline = DiffusionPipeline.from_pretrained(folder, **parts, **wanted)
+        for unet in unet_folder:
+            variant = hub.variant_in(unet, model.variant)
+            parts["unet"] = UNet2DConditionModel.from_pretrained(unet, variant=variant, **wanted)
+        variant = hub.variant_in(folder, model.variant)
+        pipeline = DiffusionPipeline.from_pretrained(folder, variant=variant, **parts, **wanted)
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
@@ -74,7 +68,9 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
             f"{model.path} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
             "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
         )
-    pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(pipeline.scheduler.config)
+    pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(
+        pipeline.scheduler.config, **OWN.get(model.scheduler, {})
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
@@ -114,12 +110,3 @@ def latent_shape(pipeline: DiffusionPipeline) -> tuple[int, int, int]:
 def default_device() -> str:
     """The accelerator if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _not_fetched(path: str, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-    return (
-        f"the model {path} is not on this machine and cannot be fetched ({reason}); where there is a network, run "
-        f"`hf download {path} --local-dir DIR` (model_index.json, unet, vae, text_encoder, tokenizer, scheduler), "
-        "then give DIR in place of the hub id"
-    )

@@ -1,0 +1,126 @@
+"""The pairs of configs/pair: what they consist of, and which of their models are on this machine."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from obclip_cli.config import ModelConfig, PairConfig, compose_config
+from obclip_cli.diffusion import hub
+from obclip_cli.errors import UserError
+from obclip_cli.resources import data_folder
+
+# A pair is looked at without a run: whatever the default switch point is, these hold for every pair.
+NO_RUN = ("hybrid.switch_point=0", "hybrid.timestep_shift=0")
+# Stable Diffusion and SDXL: one latent for 8x8 pixels.
+PIXELS_PER_LATENT = 8
+
+
+@dataclass(frozen=True)
+class Side:
+    """The cloud's or the device's model, and its copies on this machine (two where the UNet is kept apart)."""
+
+    name: str
+    model: ModelConfig
+    copies: list[hub.Copy]
+
+    @property
+    def is_here(self) -> bool:
+        return not self.lacking
+
+    @property
+    def lacking(self) -> list[hub.Copy]:
+        """Copies that lack something."""
+        return [copy for copy in self.copies if copy.missing]
+
+
+def pair_names() -> list[str]:
+    """Every file in configs/pair."""
+    return sorted(path.stem for path in (data_folder("configs") / "pair").glob("*.yaml"))
+
+
+def compose_pair(name: str, overrides: Iterable[str] = ()) -> PairConfig:
+    """One pair by name, with overrides such as `pair.cloud.path=DIR`.
+
+    Raises:
+        UserError: no such pair, or a wrong override.
+    """
+    return compose_config([*NO_RUN, *overrides, f"pair={name}"]).pair
+
+
+def sides(pair: PairConfig) -> tuple[Side, Side]:
+    """Cloud and device."""
+    return Side("cloud", pair.cloud, hub.copies(pair.cloud)), Side("device", pair.device, hub.copies(pair.device))
+
+
+def latent_geometry(side: Side) -> tuple[int, int, int] | None:
+    """(channels, height and width of a latent, height and width of the image); None if nothing tells.
+
+    Read from the model's own files where they are here, else from its architecture.
+    """
+    folder = side.copies[0].folder
+    if folder is not None and side.model.unet is None:
+        own, vae = (hub.read_json(folder / part / "config.json") for part in ("unet", "vae"))
+        if own and vae:
+            pixels = 2 ** (len(vae["block_out_channels"]) - 1)
+            return own["in_channels"], own["sample_size"], own["sample_size"] * pixels
+    if side.model.architecture is None:
+        return None
+    from obclip_cli.cost.architectures import load_architecture
+
+    unet = load_architecture(side.model.architecture).unet
+    return unet["in_channels"], unet["sample_size"], unet["sample_size"] * PIXELS_PER_LATENT
+
+
+def disk_gb(side: Side) -> float | None:
+    """Expected size of the download; of a model that is here without one, its size on disk."""
+    if side.model.disk_gb is not None:
+        return side.model.disk_gb
+    folder = side.copies[0].folder
+    if folder is None:
+        return None
+    return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9, 2)
+
+
+def pull(pair: PairConfig) -> tuple[tuple[Side, Side], str]:
+    """Fetch both models from the hub, the newest of what is not pinned; without a hub, copies that are whole do.
+
+    Returns:
+        cloud and device, and why the hub could not be asked, if so.
+
+    Raises:
+        UserError: something is missing and cannot be fetched.
+    """
+    out_of_reach = ""
+    for side in sides(pair):
+        try:
+            hub.ask_hub(side.model)
+        except ConnectionError as error:
+            out_of_reach = str(error)
+            break
+        hub.fetch(side.model)
+    found = sides(pair)
+    lacking = [copy for side in found for copy in side.lacking]
+    if lacking and all(copy.kind != "hub cache" for copy in lacking):
+        raise UserError(f"not whole: {hub.in_words(lacking)}; name whole folders in diffusers' format, or hub ids")
+    if lacking:
+        raise UserError(f"{hub.how_to_get(lacking, out_of_reach)}, then add {_overrides(found)}")
+    return found, out_of_reach
+
+
+def require(pair: PairConfig) -> None:
+    """Refuse a pair that is not whole on this machine, rather than download gigabytes unasked.
+
+    Raises:
+        UserError: names what is missing.
+    """
+    lacking = [copy for side in sides(pair) for copy in side.lacking]
+    if lacking:
+        raise UserError(
+            f"not whole on this machine: {hub.in_words(lacking)}; run `obclip models pull {pair.name}`, "
+            "or name whole folders, as in pair.cloud.path=DIR"
+        )
+
+
+def _overrides(found: tuple[Side, Side]) -> str:
+    """The settings that name DIR1, DIR2, ... of `how_to_get`."""
+    keys = [f"pair.{side.name}.{copy.key}" for side in found for copy in side.lacking if copy.kind == "hub cache"]
+    return " ".join(f"{key}=DIR{place}" for place, key in enumerate(keys, 1))

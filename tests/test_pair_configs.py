@@ -1,0 +1,135 @@
+"""Every pair composes, and every architecture has the size that its source gives."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from obclip_cli.config import SCHEDULERS, compose_config, taxonomy_path
+from obclip_cli.cost.architectures import load_architecture, parameters_of
+from obclip_cli.cost.macs import pass_macs
+from obclip_cli.errors import UserError
+from obclip_cli.pairs import compose_pair, pair_names
+from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.resources import data_folder
+from tests.tiny_checkpoints import is_xl, tiny_unet_config
+
+FOLDER = data_folder("configs") / "pair" / "architecture"
+ARCHITECTURES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+# Millions of parameters of the BK-SDM and SDXL configurations (arXiv 2305.15798, 2307.01952; KOALA: 2312.04005).
+BKSDM_AND_SDXL_PARAMETERS = {
+    "sd14": 859.52,
+    "small-sd": 579.38,
+    "bksdm-small": 482.35,
+    "bksdm-tiny": 323.38,
+    "sdxl": 2567.46,
+    "koala-700m": 782.82,
+    "lcm-sdxl": 2567.55,
+}
+# GMAC of convolutions and linear layers in one pass with one row. Times 50 passes, they give the device models' entries
+# of arXiv 2510.04153, Tables 2 to 4 (11.20, 10.90, 10.25 and 58.85 T) but for 0.2 %.
+BKSDM_AND_SDXL_GMACS = {
+    "sd14": 338.61,
+    "small-sd": 223.67,
+    "bksdm-small": 217.65,
+    "bksdm-tiny": 204.95,
+    "sdxl": 2988.66,
+    "koala-700m": 1176.19,
+    "lcm-sdxl": 2988.66,
+}
+
+
+@pytest.mark.parametrize("name", pair_names())
+def test_every_pair_composes_and_names_what_exists(name: str) -> None:
+    pair = compose_pair(name)
+    assert pair.name == name
+    load_taxonomy(taxonomy_path(pair.taxonomy))
+    assert getattr(torch, pair.dtype).is_floating_point
+    for model in (pair.cloud, pair.device):
+        assert model.scheduler in SCHEDULERS
+        assert model.revision is None and model.unet_revision is None  # pinned by the user, not by us
+        if model.path.startswith("package:"):
+            continue
+        assert model.architecture in ARCHITECTURES
+        assert model.licence and model.disk_gb
+
+
+@pytest.mark.parametrize("name", [name for name in pair_names() if name != "mini"])
+def test_both_sides_of_a_pair_have_one_latent_size(name: str) -> None:
+    pair = compose_pair(name)
+    unets = [load_architecture(str(model.architecture)).unet for model in (pair.cloud, pair.device)]
+    assert unets[0]["sample_size"] == unets[1]["sample_size"]
+    assert unets[0]["in_channels"] == unets[1]["in_channels"]
+    assert unets[0]["cross_attention_dim"] == unets[1]["cross_attention_dim"]
+
+
+@pytest.mark.parametrize("name", [name for name in pair_names() if name != "lcmsdxl-koala"])
+def test_every_pair_runs_at_the_papers_defaults(name: str) -> None:
+    assert compose_config([f"pair={name}"]).hybrid.switch_point == 10
+
+
+def test_lcm_needs_the_papers_setting_of_table_4() -> None:
+    """Its cloud has 8 steps, so the default switch point is refused; the pair's file says what to type."""
+    comment = (data_folder("configs") / "pair" / "lcmsdxl-koala.yaml").read_text()
+    settings = ["hybrid.switch_point=4", "hybrid.timestep_shift=8"]
+    assert all(setting in comment for setting in settings)
+    config = compose_config(["pair=lcmsdxl-koala", *settings])
+    assert (config.pair.cloud.scheduler, config.pair.cloud.steps, config.hybrid.steps) == ("lcm", 8, 25)
+    with pytest.raises(UserError, match=r"hybrid.switch_point=10 must lie in 0..8 \(pair.cloud.steps\)"):
+        compose_config(["pair=lcmsdxl-koala"])
+
+
+def test_no_architecture_is_without_a_golden_figure() -> None:
+    assert set(ARCHITECTURES) == set(BKSDM_AND_SDXL_PARAMETERS) == set(BKSDM_AND_SDXL_GMACS)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_parameters_match_the_bksdm_and_sdxl_configurations(name: str) -> None:
+    """Printed to two decimals, so equal to half of the last one."""
+    found = parameters_of(load_architecture(name).unet) / 1e6
+    assert found == pytest.approx(BKSDM_AND_SDXL_PARAMETERS[name], abs=0.005)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_macs_match_the_bksdm_and_sdxl_configurations(name: str) -> None:
+    architecture = load_architecture(name)
+    found = pass_macs(architecture.unet, architecture.text_tokens)
+    assert (found.convolution + found.linear) / 1e9 == pytest.approx(BKSDM_AND_SDXL_GMACS[name], abs=0.005)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_files_set_every_value_that_they_list(name: str) -> None:
+    """A key that the model does not know would be dropped with a warning only."""
+    unet = load_architecture(name).unet
+    with torch.device("meta"):
+        config = UNet2DConditionModel(**unet).config
+    for key, value in unet.items():
+        found = config[key]
+        assert (list(found) if isinstance(found, tuple) else found) == value, key
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_tiny_versions_keep_the_blocks_and_run(name: str) -> None:
+    real, config = load_architecture(name).unet, tiny_unet_config(name)
+    kept = ("down_block_types", "mid_block_type", "up_block_types", "layers_per_block", "time_cond_proj_dim")
+    assert all(config.get(key) == real.get(key) for key in kept)
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(**config)
+    assert sum(parameter.numel() for parameter in unet.parameters()) < 1e6
+    rows = 2
+    arguments = {"encoder_hidden_states": torch.randn(rows, 77, config["cross_attention_dim"])}
+    if is_xl(config):
+        pooled = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]
+        added = {"text_embeds": torch.randn(rows, pooled), "time_ids": torch.ones(rows, 6)}
+        arguments["added_cond_kwargs"] = added  # type: ignore[assignment]
+    if "time_cond_proj_dim" in config:
+        arguments["timestep_cond"] = torch.randn(rows, config["time_cond_proj_dim"])
+    with torch.no_grad():
+        out = unet(torch.randn(rows, 4, 16, 16), 500, **arguments).sample
+    assert out.shape == (rows, 4, 16, 16) and out.isfinite().all()
+
+
+def test_architecture_files_name_their_source() -> None:
+    for path in sorted(Path(FOLDER).glob("*.yaml")):
+        assert "arXiv" in path.read_text().splitlines()[0]
