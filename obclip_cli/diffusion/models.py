@@ -95,12 +95,6 @@ def check_same_latent_space(cloud: DiffusionPipeline, device: DiffusionPipeline)
             )
 
 
-def resolved_revision(pipeline: DiffusionPipeline) -> str | None:
-    """The commit of the hub repository that was loaded; None for a folder of one's own."""
-    folder = Path(str(pipeline.config._name_or_path))
-    return folder.name if folder.parent.name == "snapshots" else None
-
-
 def latent_shape(pipeline: DiffusionPipeline) -> tuple[int, int, int]:
     """(channels, height, width) of one latent at the model's own resolution."""
     config = pipeline.unet.config
