@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -18,7 +19,7 @@ from obclip_cli.evaluation import Method, Pair, features_of, generate_images, sc
 from obclip_cli.metrics.judge import Judge
 from obclip_cli.prompts.candidates import build_candidates, check_prompt
 from obclip_cli.prompts.taxonomy import load_taxonomy
-from obclip_cli.scheme import load_pair as load_pipelines
+from obclip_cli.scheme import load_pipelines
 
 ProgressBar = Callable[[str, int], Callable[[int], None]]
 
@@ -26,18 +27,18 @@ ProgressBar = Callable[[str, int], Callable[[int], None]]
 def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
     """The rows of the paper's Table 3: both ends, Hybrid SD, ObCLIP, and ObCLIP with the configured caches at k."""
     hybrid, cache = config.hybrid, config.cache
-    steps = hybrid.steps
-    points = [k for k in switch_points if k <= steps]
+    longest = config.pair.cloud.steps or hybrid.steps
+    ours = Method("ObCLIP", "server_first", 0, True, handover=hybrid.handover, timestep_shift=hybrid.timestep_shift)
+    hidden = [replace(ours, name=f"ObCLIP, k={k}", switch_point=k) for k in switch_points if k <= longest]
     methods = [
-        Method("cloud-only", "server_first", steps),
+        Method("cloud-only", "server_first", longest),
         Method("device-only", "server_first", 0),
-        *[Method(f"Hybrid SD, k={k}", "server_first", k, handover=hybrid.handover) for k in points],
-        *[Method(f"ObCLIP, k={k}", "server_first", k, hidden=True, handover=hybrid.handover) for k in points],
+        *[replace(method, name=method.name.replace("ObCLIP", "Hybrid SD"), hidden=False) for method in hidden],
+        *hidden,
     ]
     if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
         name = f"ObCLIP, k={hybrid.switch_point}, {'cache' if cache.name == 'none' else cache.name}"
-        accelerated = Method(name, "server_first", hybrid.switch_point, True, cache, hybrid.handover)
-        methods.append(accelerated)
+        methods.append(replace(ours, name=name, switch_point=hybrid.switch_point, cache=cache))
     return methods
 
 

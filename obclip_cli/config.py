@@ -111,6 +111,10 @@ class CacheConfig:
     shared_first_step: bool = True
 
 
+# Not even the exact one: the model runs as diffusers' own pipeline runs it.
+NO_ACCELERATION = CacheConfig(shared_first_step=False)
+
+
 @dataclass
 class PrivacyConfig:
     """How the prompt is hidden. `lambda_` (key `privacy.lambda`): how much better than 1/N a guess may be."""
@@ -165,7 +169,32 @@ def normalise_override(override: str) -> str:
         options = sorted(path.stem for path in group.glob("*.yaml"))
         if value not in options:
             raise UserError(f"there is no {key} {value}; {nearest(value, options)}")
-    return override
+        return override
+    return f"++{override}" if _is_setting(key) else override
+
+
+def _is_setting(key: str) -> bool:
+    """Whether a key is in the schema, which a file need not spell out; datasets have keys of their own.
+
+    Raises:
+        UserError: it looks like one of the schema and is not.
+    """
+    section: type = Config
+    done = ""
+    for name in key.split("."):
+        hints = get_type_hints(section) if is_dataclass(section) else {}
+        if not hints or not name.isidentifier():  # inside `dataset`, or Hydra's own +key, ~key, group@place
+            return False
+        known = _typed_names(section)
+        if name not in known:
+            raise UserError(f"there is no setting {done}{name}; {nearest(name, known)}")
+        section, done = hints[KEYWORDS.get(name, name)], f"{done}{name}."
+    return not is_dataclass(section)
+
+
+def _typed_names(section: type) -> list[str]:
+    """A section's keys as they are typed."""
+    return [next((typed for typed, field in KEYWORDS.items() if field == f.name), f.name) for f in fields(section)]
 
 
 def typed(composed: DictConfig) -> Config:
@@ -288,7 +317,7 @@ def _check_choice(key: str, value: str, options: tuple[str, ...]) -> None:
 def _check_keys(values: dict[Any, Any], schema: type, prefix: str) -> None:
     """Every key must be in the schema; `dataset` is checked by its own class."""
     hints = get_type_hints(schema)
-    known = [next((k for k, v in KEYWORDS.items() if v == f.name), f.name) for f in fields(schema)]
+    known = _typed_names(schema)
     for key, value in values.items():
         if key not in known:
             raise UserError(f"there is no setting {prefix}{key}; {nearest(str(key), known)}")
@@ -301,11 +330,7 @@ def _explain(error: Exception) -> str:
     """The one line of a Hydra or OmegaConf error that a user needs."""
     text = str(error)
     if found := re.search(r"Could not override '([^']+)'", text):
-        group, _, key = found[1].rpartition(".")
-        section = get_type_hints(Config).get(group)
-        names = [f.name for f in fields(section)] if is_dataclass(section) else [f.name for f in fields(Config)]
-        names = [next((k for k, v in KEYWORDS.items() if v == n), n) for n in names]
-        return f"there is no setting {found[1]}; {nearest(key, names)}"
+        return f"there is no setting {found[1]}; `obclip generate --cfg` lists all"
     if found := re.search(r"Value '([^']*)'.*could not be converted to (\w+)", text):
         key = re.search(r"full_key: (\S+)", text)
         return f"{key[1] if key else 'a setting'}={found[1]} must be a {found[2].lower()}"

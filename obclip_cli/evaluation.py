@@ -17,8 +17,9 @@ from diffusers import DiffusionPipeline
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import CacheConfig, HybridConfig, PairConfig
-from obclip_cli.cost.run import OFF, run_macs
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, HybridConfig, PairConfig
+from obclip_cli.cost.architectures import Architecture
+from obclip_cli.cost.run import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps, trajectory
@@ -51,7 +52,7 @@ class Method:
     order: str
     switch_point: int
     hidden: bool = False
-    cache: CacheConfig = field(default_factory=lambda: OFF)
+    cache: CacheConfig = field(default_factory=lambda: NO_ACCELERATION)
     handover: str = "restart"
     timestep_shift: int = 0
 
@@ -74,7 +75,9 @@ class Pair:
     def macs(self, method: Method, candidates: int) -> tuple[int, int]:
         """(cloud, device) multiply-accumulates of one image with `candidates` rows on the cloud."""
         rows = candidates if method.hidden else 1
-        return run_macs(self.cloud, self.device, self.split(method), cache=method.cache, candidates=rows)
+        models = Architecture.of(self.cloud), Architecture.of(self.device)
+        on_cloud, on_device = run_macs(*models, self.split(method), cache=method.cache, candidates=rows)
+        return sum(step.total for step in on_cloud), sum(step.total for step in on_device)
 
 
 def generate_images(

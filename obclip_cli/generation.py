@@ -11,11 +11,12 @@ from PIL import Image
 
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, plain
+from obclip_cli.cost.architectures import Architecture
 from obclip_cli.cost.run import run_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
 from obclip_cli.report.contact_sheet import write_contact_sheet
-from obclip_cli.runs import write_text
+from obclip_cli.runs import environment, write_text
 from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
 
 
@@ -77,9 +78,8 @@ def save_image(image: torch.Tensor, path: Path) -> None:
 def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, config: Config) -> dict[str, Any]:
     """What the cloud saw and what each side did, under stable names."""
     candidates = outcome.request.candidates
-    cloud_macs, device_macs = run_macs(
-        server.pipeline, client.pipeline, client.split, cache=config.cache, candidates=len(candidates)
-    )
+    models = Architecture.of(server.pipeline), Architecture.of(client.pipeline)
+    on_cloud, on_device = run_macs(*models, client.split, cache=config.cache, candidates=len(candidates))
     return {
         "prompt": job.prompt,
         "seed": job.seed,
@@ -95,14 +95,14 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
         "bytes_down": outcome.bytes_down,
         "cloud_steps": client.split.cloud_steps,
         "device_steps": client.split.device_steps,
-        "cloud_macs": cloud_macs,
-        "device_macs": device_macs,
+        "cloud_macs": sum(step.total for step in on_cloud),
+        "device_macs": sum(step.total for step in on_device),
         "cloud_seconds": round(outcome.cloud_seconds, 3),
         "device_seconds": round(outcome.device_seconds, 3),
     }
 
 
 def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:
-    """Write `summary.json`: the composed configuration and the facts of every image."""
-    facts = {"config": plain(config), "images": images}
+    """Write `summary.json`: the composed configuration, versions and hardware, and the facts of every image."""
+    facts = {"config": plain(config), "environment": environment(), "images": images}
     write_text(folder / "summary.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

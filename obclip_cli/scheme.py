@@ -71,13 +71,13 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     Raises:
         UserError: a model or the taxonomy cannot be loaded.
     """
-    cloud, device = load_pair(config.pair)
+    cloud, device = load_pipelines(config.pair)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
     client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy)
     return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
 
 
-def load_pair(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:
+def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:
     """The cloud's and the device's pipeline.
 
     Raises:

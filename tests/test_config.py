@@ -21,7 +21,8 @@ def test_defaults_are_the_papers() -> None:
         (["pair=minni"], ["no pair minni", "did you mean mini"]),
         (["dataset=imagenet"], ["no dataset imagenet", "coco"]),
         (["hybrid.switchpoint=3"], ["hybrid.switchpoint", "did you mean switch_point"]),
-        (["hybird.steps=3"], ["hybird.steps"]),
+        (["hybird.steps=3"], ["hybird", "did you mean hybrid"]),
+        (["pair.cloud.pth=x"], ["pair.cloud.pth", "did you mean path"]),
         (["hybrid.switch_point=26"], ["hybrid.switch_point=26", "0..25"]),
         (["hybrid.switch_point=-1"], ["hybrid.switch_point=-1"]),
         (["hybrid.switch_point=ten"], ["ten", "int"]),
@@ -67,3 +68,8 @@ def test_every_config_file_composes(path: Path) -> None:
 )
 def test_every_override_changes_the_composed_config(override: str) -> None:
     assert compose_config([override]) != compose_config()
+
+
+def test_a_setting_that_a_file_leaves_out_can_be_set() -> None:
+    config = compose_config(["pair.cloud.steps=8", "pair.device.guidance_scale=2", "hybrid.switch_point=4"])
+    assert (config.pair.cloud.steps, config.pair.device.guidance_scale) == (8, 2.0)

@@ -5,7 +5,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from obclip_cli.benchmark import baselines_and_obclip, load_pair
-from obclip_cli.config import CacheConfig, compose_config
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
 from obclip_cli.data import Sample
 from obclip_cli.evaluation import Method, generate_images, step_rows
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
@@ -28,7 +28,7 @@ def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -
 @pytest.mark.parametrize(
     ("cache", "handover"),
     [
-        (CacheConfig(shared_first_step=False), "restart"),
+        (NO_ACCELERATION, "restart"),
         (CacheConfig(cache_point=1, skip_point=2), "history"),
         (CacheConfig(reuse="all", cache_point=1, skip_point=2), "history"),
         (CacheConfig(reuse="branch"), "restart"),
@@ -89,3 +89,10 @@ def test_configured_caches_add_a_row() -> None:
     assert [method.name for method in cached] == [*[method.name for method in plain], "ObCLIP, k=10, paper_k10"]
     assert cached[-1].cache.skip_point == 6
     assert {method.handover for method in cached if method.hidden} == {"history"}
+
+
+def test_a_cloud_with_a_schedule_of_its_own_is_scored_on_it() -> None:
+    config = compose_config(["pair=lcmsdxl-koala", "hybrid.switch_point=4", "hybrid.timestep_shift=8"])
+    methods = baselines_and_obclip(config)
+    assert [method.switch_point for method in methods] == [8, 0, 5, 5]
+    assert {method.timestep_shift for method in methods if method.hidden} == {8}

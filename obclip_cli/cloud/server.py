@@ -4,7 +4,7 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.position import Position
-from obclip_cli.config import CacheConfig
+from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
@@ -21,10 +21,10 @@ class CloudServer:
         cache: the accelerations to put on the model while it answers; none by default.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline, *, batch: int, cache: CacheConfig | None = None) -> None:
+    def __init__(self, pipeline: DiffusionPipeline, *, batch: int, cache: CacheConfig = NO_ACCELERATION) -> None:
         self.pipeline = pipeline
         self.batch = batch
-        self.cache = cache or CacheConfig(shared_first_step=False)
+        self.cache = cache
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""

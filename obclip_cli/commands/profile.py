@@ -93,6 +93,6 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"sent: {facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down "
-        f"({facts['dtype']}, without message headers)",
+        f"({facts['dtype']}, prompts of 80 bytes, without message headers)",
         highlight=False,
     )

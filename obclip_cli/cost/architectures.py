@@ -1,11 +1,12 @@
 """UNets of the paper's models without their weights: configs/pair/architecture."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import yaml
-from diffusers import UNet2DConditionModel
+from diffusers import DiffusionPipeline, UNet2DConditionModel
 
 from obclip_cli.config import nearest
 from obclip_cli.errors import UserError
@@ -16,8 +17,13 @@ from obclip_cli.resources import data_folder
 class Architecture:
     """A UNet's configuration and the length of its text sequence."""
 
-    unet: dict[str, Any]
+    unet: Mapping[str, Any]
     text_tokens: int
+
+    @classmethod
+    def of(cls, pipeline: DiffusionPipeline) -> "Architecture":
+        """That of a loaded model."""
+        return cls(pipeline.unet.config, pipeline.tokenizer.model_max_length)
 
 
 def load_architecture(name: str) -> Architecture:
@@ -35,7 +41,7 @@ def load_architecture(name: str) -> Architecture:
     return Architecture(content["unet"], content["text_tokens"])
 
 
-def parameters_of(unet: dict[str, Any]) -> int:
+def parameters_of(unet: Mapping[str, Any]) -> int:
     """Number of parameters of a UNet configuration."""
     with torch.device("meta"):
         model = UNet2DConditionModel(**unet)

@@ -15,8 +15,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch.utils.flop_counter import FlopCounterMode
 
 from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.attention_cache import reuses
 from obclip_cli.cloud.accelerate.position import Position
-from obclip_cli.config import CacheConfig
+from obclip_cli.config import NO_ACCELERATION, CacheConfig
 
 aten = torch.ops.aten
 KINDS = {
@@ -73,8 +74,7 @@ def unet_macs(config: Mapping[str, Any], tokens: int) -> int:
 
 def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
     """One pass with one row, by kind."""
-    off = CacheConfig(shared_first_step=False)
-    return steps_macs(config, tokens, candidates=1, guided=False, steps=1, cache=off)[0]
+    return steps_macs(config, tokens, candidates=1, guided=False, steps=1, cache=NO_ACCELERATION)[0]
 
 
 def steps_macs(
@@ -119,12 +119,11 @@ class _Kind:
 
 
 def _kind(cache: CacheConfig, step: int) -> _Kind:
-    after = -1 if cache.cache_point is None else step - cache.cache_point
-    refreshed = cache.refresh is not None and after > 0 and after % cache.refresh == 0
+    before = cache.cache_point is None or step < cache.cache_point
     return _Kind(
-        reuse=cache.reuse if after < 0 else None,
+        reuse=cache.reuse if before else None,
         layers=cache.reuse_layers,
-        cached=after >= 0 and not refreshed,
+        cached=cache.cache_point is not None and reuses(step, cache_point=cache.cache_point, refresh=cache.refresh),
         skipped=cache.skip_point is not None and step >= cache.skip_point,
         fresh_conv_in=cache.fresh_conv_in,
         shared=cache.shared_first_step and step == 0,

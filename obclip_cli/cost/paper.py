@@ -1,8 +1,8 @@
 """Every FLOPs cell of the paper's Tables 2, 3, 4, 5 and 7 beside our count (arXiv 2510.04153).
 
-The paper's "FLOPs (T)" are multiply-accumulates: convolutions, linear layers and one of the two attention
-products in its cloud models, none in its compressed ones. That is what its counter saw of the attention
-processor that was active; `Macs.total` counts both products everywhere.
+Its tables are quoted in report/paper/*.csv. The paper's "FLOPs (T)" are multiply-accumulates: convolutions,
+linear layers and one of the two attention products in its cloud models, none in its compressed ones. That is
+what its counter saw of the attention processor that was active; `Macs.total` counts both products everywhere.
 """
 
 import math
@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.config import CacheConfig
+from obclip_cli.config import NO_ACCELERATION, compose_config
 from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import pass_macs, steps_macs
 
 TABLES = Path(__file__).parent.parent / "report" / "paper"
 STEPS, LCM_STEPS = 25, 8
-OFF = CacheConfig(shared_first_step=False)
-POINTS = {5: (3, 3), 10: (4, 6), 4: (2, None)}  # k: (r, s)
+PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
 
 # Where the paper's cells do not follow from its own.
@@ -28,17 +27,13 @@ DEVICE_NOTE = (
     "the paper against itself: 6.54 is 15/25 of BK-SDM-small's 10.90; small-sd's 11.20 gives 6.72 "
     "(and k=5 prints 8.96, 20/25 of 11.20)"
 )
-_CACHE = "the paper against itself: Tables 3 and 7 print 5.84 T a candidate for the same setting"
+CACHE_NOTE = "the paper against itself: Tables 3 and 7 print 5.84 T a candidate for the same setting"
 CLOUD_NOTES: dict[tuple[int | None, str, int], str] = {
-    (10, "cache", 2): _CACHE,
-    (10, "cache", 6): _CACHE,
+    (10, "cache", 2): CACHE_NOTE,
+    (10, "cache", 6): CACHE_NOTE,
     (10, "cache+reuse", 2): "the paper against itself: its own cache cell, 12.26, is 5 % above Tables 3 and 7",
     (10, "cache+reuse", 6): "the paper against itself: Table 7 prints 32.72 T for the same setting",
-    (
-        5,
-        "cache+reuse",
-        2,
-    ): "the paper against itself: N=4 and N=6 save 53 G a step for each row but the pivot, this 43 G",
+    (5, "cache+reuse", 2): "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G",
 }
 
 
@@ -66,12 +61,10 @@ def cloud_cost(architecture: str, *, k: int, n: int, acceleration: str = "") -> 
     Args:
         acceleration: "", "cache" or "cache+reuse".
     """
-    cache = OFF
-    if "cache" in acceleration:
-        r, s = POINTS[k]
-        cache = replace(cache, cache_point=r, skip_point=s)
-    if "reuse" in acceleration:
-        cache = replace(cache, reuse="all")
+    cache = NO_ACCELERATION
+    if acceleration:
+        preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"])
+        cache = preset.cache if "reuse" in acceleration else replace(preset.cache, reuse=None)
     model = load_architecture(architecture)
     steps = steps_macs(model.unet, model.text_tokens, candidates=n, guided=True, steps=k, cache=cache)
     return sum(step.paper_cloud for step in steps) / 1e12

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from obclip_cli.config import CacheConfig, Config, ModelConfig
+from obclip_cli.config import Config, ModelConfig
 from obclip_cli.cost.architectures import Architecture, load_architecture, parameters_of
-from obclip_cli.cost.macs import Macs, steps_macs
-from obclip_cli.cost.run import OFF
+from obclip_cli.cost.macs import Macs
+from obclip_cli.cost.run import run_macs
 from obclip_cli.cost.traffic import traffic_bytes
-from obclip_cli.diffusion.models import local_folder
+from obclip_cli.diffusion import hub
 from obclip_cli.diffusion.schedule import split
 
 
@@ -22,7 +22,7 @@ def architecture_of(model: ModelConfig) -> Architecture:
     """
     if model.architecture is not None:
         return load_architecture(model.architecture)
-    folder = local_folder(model.path, revision=model.revision)
+    folder = hub.folders(model)[0]
     unet = {k: v for k, v in json.loads((folder / "unet" / "config.json").read_text()).items() if k[0] != "_"}
     tokenizer = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())
     return Architecture(unet, tokenizer["model_max_length"])
@@ -32,8 +32,7 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
     """Rows of steps of equal cost and of each side's sum, in units named by their columns."""
     divided = split(config.pair, config.hybrid)
     cloud, device = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
-    on_cloud = _macs(cloud, divided.cloud.guidance_scale, candidates, divided.cloud_steps, config.cache)
-    on_device = _macs(device, divided.device.guidance_scale, 1, divided.device_steps, OFF)
+    on_cloud, on_device = run_macs(cloud, device, divided, cache=config.cache, candidates=candidates)
     rows = [
         *_stretches("cloud", on_cloud),
         _row("cloud", "all", on_cloud, "paper_cloud", parameters_of(cloud.unet)),
@@ -49,11 +48,6 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
         "bytes_up": up,
         "bytes_down": down,
     }
-
-
-def _macs(model: Architecture, guidance_scale: float, candidates: int, steps: int, cache: CacheConfig) -> list[Macs]:
-    guided = guidance_scale > 1 and model.unet.get("time_cond_proj_dim") is None
-    return steps_macs(model.unet, model.text_tokens, candidates=candidates, guided=guided, steps=steps, cache=cache)
 
 
 def _stretches(side: str, costs: list[Macs]) -> Iterator[dict[str, Any]]:

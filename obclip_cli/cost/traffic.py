@@ -7,8 +7,8 @@ import torch
 
 from obclip_cli.config import Config
 
-# A prompt of the paper's length; what is really sent is measured by `obclip generate`.
-PROMPT_BYTES = 77
+# Assumed for a prompt; what is really sent is measured by `obclip generate`.
+PROMPT_BYTES = 80
 
 
 def latent_bytes(unet: Mapping[str, Any], dtype: str) -> int:

@@ -1,5 +1,6 @@
 """The device's side of Algorithm 1 (arXiv 2510.04153): build P, ask, select, finish."""
 
+import random
 from dataclasses import dataclass
 
 import torch
@@ -32,11 +33,20 @@ class Client:
         pipeline: the small model.
         taxonomy: which attributes are sensitive.
         split: which side runs which steps.
+        secret: randomness that the cloud must not be able to repeat; the system's unless given.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline, taxonomy: Taxonomy, split: Split, privacy: PrivacyConfig) -> None:
+    def __init__(
+        self,
+        pipeline: DiffusionPipeline,
+        taxonomy: Taxonomy,
+        split: Split,
+        privacy: PrivacyConfig,
+        secret: random.Random | None = None,
+    ) -> None:
         self.pipeline, self.taxonomy = pipeline, taxonomy
         self.split, self.privacy = split, privacy
+        self.secret = secret or random.SystemRandom()
 
     def prepare(self, prompt: str, seed: int) -> Query:
         """Find the attributes and build the candidates.
@@ -49,7 +59,7 @@ class Client:
             return Query(plain, CandidateSet((plain,), 0, {}), seed)
         candidates = build_candidates(prompt, self.taxonomy, max_candidates=self.privacy.max_candidates)
         if self.privacy.strategy == "replacement":
-            candidates = replaced_by_another(candidates, seed)
+            candidates = replaced_by_another(candidates, self.secret)
         return Query(plain, candidates, seed)
 
     def request(self, query: Query) -> CloudRequest:

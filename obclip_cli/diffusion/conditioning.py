@@ -1,6 +1,8 @@
 """What the UNet is told beside the latents: prompt embeddings and, for SDXL and LCM, a little more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -31,18 +33,18 @@ class Conditioning:
         }
 
 
-def is_guided(pipeline: DiffusionPipeline, guidance_scale: float) -> bool:
-    """Whether a model runs an unconditional row for each sample, by diffusers' own rule.
+def is_guided(unet: Mapping[str, Any], guidance_scale: float) -> bool:
+    """Whether a UNet of this configuration runs an unconditional row for each sample, by diffusers' own rule.
 
     A model with a guidance embedding (`time_cond_proj_dim`) is told the scale instead.
     """
-    return guidance_scale > 1 and pipeline.unet.config.time_cond_proj_dim is None
+    return guidance_scale > 1 and unet.get("time_cond_proj_dim") is None
 
 
 @torch.no_grad()
 def encode_prompts(pipeline: DiffusionPipeline, prompts: list[str], guidance_scale: float) -> Conditioning:
     """Encode prompts as the stock pipeline does."""
-    guided = is_guided(pipeline, guidance_scale)
+    guided = is_guided(pipeline.unet.config, guidance_scale)
     device = pipeline.device
     if not hasattr(pipeline, "text_encoder_2"):
         conditional, unconditional = pipeline.encode_prompt(prompts, device, 1, guided)

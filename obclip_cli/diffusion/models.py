@@ -1,6 +1,5 @@
 """Load one side of a pair: a stock diffusers pipeline from a folder or the Hugging Face hub."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,15 +25,6 @@ def resolve(path: str) -> str:
     if path.startswith("package:"):
         return str(package_folder() / path.removeprefix("package:"))
     return path
-
-
-def local_folder(path: str, *, revision: str | None = None, variant: str | None = None) -> Path:
-    """The folder that holds a whole pipeline; a hub id is looked up in the cache, or downloaded into it.
-
-    Raises:
-        UserError: it is not there and cannot be fetched.
-    """
-    return hub.folders(ModelConfig(path, revision=revision, variant=variant))[0]
 
 
 def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPipeline:

@@ -22,10 +22,12 @@ class Split:
 
     @property
     def cloud_steps(self) -> int:
+        """Steps that the cloud runs, k."""
         return self.cloud.stop - self.cloud.start
 
     @property
     def device_steps(self) -> int:
+        """Steps that the device runs."""
         return self.device.stop - self.device.start
 
 

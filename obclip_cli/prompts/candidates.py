@@ -56,15 +56,19 @@ def build_candidates(prompt: str, taxonomy: Taxonomy, *, max_candidates: int) ->
     return CandidateSet(prompts, assignments.index(slots), slots)
 
 
-def replaced_by_another(candidates: CandidateSet, seed: int) -> CandidateSet:
+def replaced_by_another(candidates: CandidateSet, secret: random.Random) -> CandidateSet:
     """Prompt replacement (Fig. 4): the cloud sees one random other candidate instead of the prompt.
 
-    A baseline. What it reveals is no smaller for the words being wrong: they are never the prompt's own.
+    A baseline: it tells the cloud one candidate that is not the prompt.
+
+    Args:
+        secret: the client's own randomness. Were it the public seed, the cloud could repeat the choice for every
+            candidate and see which of them leads here.
     """
     others = [prompt for place, prompt in enumerate(candidates.prompts) if place != candidates.index]
     if not others:
         return candidates
-    return CandidateSet((random.Random(seed).choice(others),), 0, candidates.slots)
+    return CandidateSet((secret.choice(others),), 0, candidates.slots)
 
 
 def _settle(prompt: str, taxonomy: Taxonomy) -> tuple[str, list[Span]]:

@@ -13,6 +13,12 @@ from diffusers import UNet2DConditionModel
 from obclip_cli.cloud.accelerate.position import Position
 
 
+def reuses(step: int, *, cache_point: int, refresh: int | None) -> bool:
+    """Whether a step takes the last attention results: from r on, but for the refreshing steps."""
+    after = step - cache_point
+    return after >= 0 and not (refresh is not None and after > 0 and after % refresh == 0)
+
+
 class AttentionCache:
     """Reuses every attention result from step `cache_point` on.
 
@@ -34,9 +40,7 @@ class AttentionCache:
 
     def reuses(self) -> bool:
         """Whether the present step takes the last results."""
-        after = self.position.step - self.cache_point
-        refreshed = self.refresh is not None and after > 0 and after % self.refresh == 0
-        return after >= 0 and not refreshed
+        return reuses(self.position.step, cache_point=self.cache_point, refresh=self.refresh)
 
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""

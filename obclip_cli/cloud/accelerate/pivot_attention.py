@@ -56,7 +56,7 @@ class PivotAttention:
         return self.stop is None or self.position.step < self.stop
 
     def groups(self, rows: int) -> list[slice]:
-        """The rows that share a map; the first of each group is its pivot."""
+        """The rows that share a map; `pivot` says whose it is."""
         unconditional = self.position.unconditional
         if rows == 1 or unconditional == 0:  # one row: all are still equal (shared first step)
             return [slice(0, rows)]

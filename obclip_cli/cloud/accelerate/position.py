@@ -26,6 +26,7 @@ class Position:
 
     @property
     def rows(self) -> int:
+        """Rows of the whole batch."""
         return self.unconditional + self.conditional
 
     def whole(self, result: torch.Tensor) -> torch.Tensor:

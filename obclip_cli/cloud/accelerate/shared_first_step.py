@@ -40,6 +40,8 @@ class SharedFirstStep:
             rows = [*range(min(unconditional, 1)), *range(unconditional, position.rows)]
             added = kwargs.pop("added_cond_kwargs", None)
             added = {name: values[rows] for name, values in added.items()} if added else None
+            timestep_cond = kwargs.pop("timestep_cond", None)
+            timestep_cond = None if timestep_cond is None else timestep_cond[rows]
             self.sharing, position.unconditional = True, min(unconditional, 1)
             try:
                 result = original(
@@ -47,6 +49,7 @@ class SharedFirstStep:
                     timestep,
                     encoder_hidden_states=encoder_hidden_states[rows],
                     added_cond_kwargs=added,
+                    timestep_cond=timestep_cond,
                     **kwargs,
                 )
             finally:
