@@ -46,6 +46,11 @@ def write_text(path: Path, text: str) -> None:
 def start(folder: Path, config: Config) -> None:
     """Make a run folder with `config.yaml` and `environment.json`."""
     write_text(folder / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
+    write_environment(folder)
+
+
+def write_environment(folder: Path) -> None:
+    """Write `environment.json`."""
     write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
 

@@ -18,6 +18,7 @@ from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.attention_cache import reuses
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
+from obclip_cli.cost.architectures import TIME_IDS, pooled_text_width
 
 aten = torch.ops.aten
 KINDS = {
@@ -27,8 +28,6 @@ KINDS = {
     aten.baddbmm: "query_key",
     aten.bmm: "attention_value",
 }
-# SDXL's time_ids; the width of its pooled text is what the first layer of the added embedding leaves for it.
-TIME_IDS = 6
 
 
 @dataclass(frozen=True)
@@ -166,9 +165,8 @@ class _MetaModel:
                 "encoder_hidden_states": torch.empty(rows, tokens, options.cross_attention_dim)
             }
             if options.addition_embed_type == "text_time":
-                pooled = options.projection_class_embeddings_input_dim - TIME_IDS * options.addition_time_embed_dim
                 self.conditions["added_cond_kwargs"] = {
-                    "text_embeds": torch.empty(rows, pooled),
+                    "text_embeds": torch.empty(rows, pooled_text_width(options)),
                     "time_ids": torch.empty(rows, TIME_IDS),
                 }
             if options.time_cond_proj_dim is not None:
