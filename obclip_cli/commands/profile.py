@@ -118,7 +118,9 @@ def _paper(output: Path | None, as_json: bool) -> None:
     cells = compare()
     if output is not None:
         from obclip_cli.report.costs import write_figure12, write_paper_cells
+        from obclip_cli.runs import write_environment
 
+        write_environment(output)
         write_paper_cells(cells, output)
         write_figure12(output)
     if as_json:

@@ -18,6 +18,7 @@ from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import pass_macs, steps_macs
 
 TABLES = Path(__file__).parent.parent / "report" / "paper"
+TABLES_COMPARED = 5
 STEPS, LCM_STEPS = 25, 8
 PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
@@ -93,9 +94,17 @@ def device_cost(architecture: str, *, steps: int) -> float:
     return 2 * steps * pass_macs(model.unet, model.text_tokens).paper_device / 1e12
 
 
-def compare() -> list[Cell]:
-    """All cells, table by table."""
-    return [cell for table in (_table2, _table3, _table4, _table5, _table7) for cell in table()]
+def compare(after_table: Callable[[], None] = lambda: None) -> list[Cell]:
+    """All cells, table by table.
+
+    Args:
+        after_table: called when one of the `TABLES_COMPARED` tables is done.
+    """
+    cells: list[Cell] = []
+    for table in (_table2, _table3, _table4, _table5, _table7):
+        cells += table()
+        after_table()
+    return cells
 
 
 def summary(cells: list[Cell]) -> str:

@@ -9,12 +9,10 @@ from obclip_cli.cost.paper import Cell, summary
 from obclip_cli.cost.savings import figure12
 from obclip_cli.report.plots import plot_savings
 from obclip_cli.report.tables import write_table
-from obclip_cli.runs import write_environment
 
 
 def write_paper_cells(cells: list[Cell], folder: Path) -> None:
-    """Write `paper_costs.csv` and `.md`, and `environment.json`."""
-    write_environment(folder)
+    """Write `paper_costs.csv` and `.md`."""
     rows = [asdict(cell) | {"difference": round(cell.difference, 4)} for cell in cells]
     columns = ["table", "row", "column", "paper", "ours", "difference", "as_printed", "note"]
     table = pd.DataFrame(rows)[columns].round({"ours": 3, "as_printed": 3})
