@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import HANDOVERS, Config
 from obclip_cli.evaluation import Method
@@ -38,9 +39,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `handover.csv`, `.md`, `.png` and the run behind them; return what it shows."""
     ways = methods(config.hybrid.steps)
     run_folder = folder / "runs" / f"handover-{run_name(config, ways)}"
-    if not (run_folder / "distances.csv").exists():
+    if not runs.is_finished(run_folder, config):
         _, images, _ = run_benchmark(config, ways, run_folder, progress)
         distances_to_cloud(images).to_csv(run_folder / "distances.csv", index=False)
+        runs.mark_finished(run_folder, config)
     scores = pd.read_csv(run_folder / "scores.csv")
     table = scores[scores["k"].notna()].merge(pd.read_csv(run_folder / "distances.csv"), on="method")
     table["handover"] = table["method"].str.partition(",")[0].where(table["method"] != CLOUD_ONLY)
