@@ -87,7 +87,7 @@ def steps_macs(
     plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
     costs = []
     for step in range(steps):
-        kind = _kind(cache, step)
+        kind = step_kind(cache, step)
         if kind.mixes_rows:
             costs.append(_counted(plain, tokens, candidates, guided, kind))
         else:  # rows do not meet: N candidates cost N times one
@@ -96,7 +96,7 @@ def steps_macs(
 
 
 @dataclass(frozen=True)
-class _Kind:
+class StepKind:
     """What a step leaves out; steps of one kind cost the same, so each kind is counted once.
 
     Attributes:
@@ -117,9 +117,10 @@ class _Kind:
         return self.reuse is not None or self.shared
 
 
-def _kind(cache: CacheConfig, step: int) -> _Kind:
+def step_kind(cache: CacheConfig, step: int) -> StepKind:
+    """Which kind a step is of, by its position."""
     before = cache.cache_point is None or step < cache.cache_point
-    return _Kind(
+    return StepKind(
         reuse=cache.reuse if before else None,
         layers=cache.reuse_layers,
         cached=cache.cache_point is not None and reuses(step, cache_point=cache.cache_point, refresh=cache.refresh),
@@ -130,7 +131,7 @@ def _kind(cache: CacheConfig, step: int) -> _Kind:
 
 
 @lru_cache(maxsize=128)
-def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, kind: _Kind) -> Macs:
+def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, kind: StepKind) -> Macs:
     """One pass of a kind; a pass that reuses results runs after one that makes them, which is not counted."""
     later = kind.cached or kind.skipped
     cache = CacheConfig(

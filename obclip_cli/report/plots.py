@@ -77,6 +77,31 @@ def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
     plt.close(figure)
 
 
+def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
+    """Measured speed-up over the speed-up by multiply-accumulates, one panel a model, with the line to stay above.
+
+    Args:
+        table: rows with `model`, `method`, `n`, `speedup_by_macs` and `speedup_measured`.
+        share: slope of the lower line.
+    """
+    models = list(table["model"].unique())
+    figure, axes = plt.subplots(1, len(models), figsize=(4.6 * len(models), 4.0), squeeze=False)
+    for axis, model in zip(axes[0], models, strict=True):
+        rows = table[table["model"] == model]
+        for method, points in rows.groupby("method", sort=False):
+            axis.scatter(points["speedup_by_macs"], points["speedup_measured"], s=10 + 5 * points["n"], label=method)
+        furthest = 1.05 * rows[["speedup_by_macs", "speedup_measured"]].max(axis=None)
+        axis.plot([1, furthest], [1, furthest], "k-", linewidth=0.7)
+        axis.plot([1, furthest], [share, share * furthest], "k:", linewidth=0.7)
+        axis.set(title=model, xlabel="speed-up by multiply-accumulates", ylabel="speed-up measured")
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    figure.suptitle("Cloud phase against vanilla OG; larger dots: more candidates", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) -> None:
     """A grid of images: one row a method, one column a prompt.
 
