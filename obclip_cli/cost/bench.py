@@ -232,8 +232,8 @@ def write_speed(table: pd.DataFrame, folder: Path) -> None:
     kept = int((table["measured_over_macs"] >= WANTED_SHARE).sum())
     caption = (
         f"The cloud phase, T = {STEPS}, on {place}, torch {where['torch']}, float32. Speed-ups are against vanilla "
-        f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the measured "
-        f"speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
+        f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
+        f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
     )
     write_table(table, folder / "speed", caption=caption)
     plot_speed(pd.read_csv(folder / "speed.csv"), folder / "speed.png", share=WANTED_SHARE)
