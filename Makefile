@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $(STAMP)
 
-reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 10 minutes on two cores)
+reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 15 minutes on two cores)
 	$(BIN)/obclip reproduce --pair $(PAIR)
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests

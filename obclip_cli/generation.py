@@ -79,7 +79,9 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
     """What the cloud saw and what each side did, under stable names."""
     candidates = outcome.request.candidates
     models = Architecture.of(server.pipeline), Architecture.of(client.pipeline)
-    on_cloud, on_device = run_macs(*models, client.split, cache=config.cache, candidates=len(candidates))
+    on_cloud, on_device = run_macs(
+        *models, client.split, cache=config.cache, candidates=len(candidates), batch=config.rows_at_once
+    )
     return {
         "prompt": job.prompt,
         "seed": job.seed,

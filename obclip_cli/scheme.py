@@ -74,7 +74,7 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     cloud, device = load_pipelines(config.pair)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
     client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy)
-    return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
+    return client, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
 
 
 def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:

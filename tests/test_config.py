@@ -32,7 +32,7 @@ def test_defaults_are_the_papers() -> None:
         (["privacy.lambda=0.2"], ["privacy.lambda=0.2"]),
         (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
         (["cache.cache_point=11"], ["cache.cache_point", "1..10"]),
-        (["cloud.batch=0"], ["cloud.batch=0"]),
+        (["cloud.batch=1"], ["cloud.batch=1", "at least 2"]),
         (["seed=-1"], ["seed=-1"]),
         (["+hybrid.speed=3"], ["hybrid.speed"]),
         (["nonsense"], ["nonsense", "group.key=value"]),

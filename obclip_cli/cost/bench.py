@@ -102,7 +102,7 @@ class Bench:
 def measure(bench: Bench, pipeline: DiffusionPipeline, n: int) -> pd.DataFrame:
     """One row a method and switch point, for N candidates."""
     wanted = [phase for k in PRESETS for phase in phases(k)]
-    seconds = bench.measure(CloudServer(pipeline, batch=n), n, wanted, bench.repeats)
+    seconds = bench.measure(CloudServer(pipeline, batch=2 * n), n, wanted, bench.repeats)
     rows = compared(bench.architecture(pipeline), n, wanted, seconds)
     return pd.DataFrame([{"model": bench.name, "n": n} | row for row in rows])
 
@@ -170,7 +170,7 @@ def step_seconds(server: CloudServer, n: int, phase: Phase) -> list[float]:
     handle = server.pipeline.unet.register_forward_pre_hook(note)
     try:
         request = CloudRequest(prompts(n), STEPS, 0, phase.steps, GUIDANCE_SCALE, 0)
-        CloudServer(server.pipeline, batch=n, cache=phase.cache).denoise(request)
+        CloudServer(server.pipeline, batch=server.batch, cache=phase.cache).denoise(request)
     finally:
         handle.remove()
     note()

@@ -59,7 +59,7 @@ def measure_pair(config: Config, candidates: int, *, weights: Weights, repeats: 
 
 
 def _cloud_times(config: Config, stretch: Stretch, candidates: int, weights: Weights, repeats: int) -> list[float]:
-    server = CloudServer(weights(config.pair, config.pair.cloud), batch=config.cloud.batch, cache=config.cache)
+    server = CloudServer(weights(config.pair, config.pair.cloud), batch=config.rows_at_once, cache=config.cache)
     start, stop, scale = stretch.start, stretch.stop, stretch.guidance_scale
     request = CloudRequest((PROMPT,) * candidates, stretch.steps, start, stop, scale, config.seed)
     return repeated(lambda: server.denoise(request), repeats)

@@ -7,6 +7,7 @@ that runs: the real UNet with the real accelerations on it, for the whole batch.
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.attention_cache import reuses
 from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.cloud.server import chunked
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.cost.architectures import TIME_IDS, pooled_text_width
 
@@ -77,19 +79,31 @@ def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
 
 
 def steps_macs(
-    config: Mapping[str, Any], tokens: int, *, candidates: int, guided: bool, steps: int, cache: CacheConfig
+    config: Mapping[str, Any],
+    tokens: int,
+    *,
+    candidates: int,
+    guided: bool,
+    steps: int,
+    cache: CacheConfig,
+    batch: int | None = None,
 ) -> list[Macs]:
     """What each of the cloud's `steps` steps costs for all candidates, as the accelerations change it.
 
     Args:
         guided: whether each candidate has an unconditional row.
+        batch: most rows at once; a larger set runs in chunks, each with a shared first step of its own.
     """
+    chunks = chunked([""] * candidates, batch=batch or 2 * candidates, guided=guided)
     plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
     costs = []
     for step in range(steps):
         kind = step_kind(cache, step)
         if kind.mixes_rows:
-            costs.append(_counted(plain, tokens, candidates, guided, kind))
+            later = [len(chunk) for chunk in chunks[1:]]
+            first = _counted(plain, tokens, len(chunks[0]), guided, kind)
+            rest = (_counted(plain, tokens, size, guided, kind, kind.reuse is not None) for size in later)
+            costs.append(sum(rest, first))
         else:  # rows do not meet: N candidates cost N times one
             costs.append(_counted(plain, tokens, 1, guided, kind) * candidates)
     return costs
@@ -131,9 +145,15 @@ def step_kind(cache: CacheConfig, step: int) -> StepKind:
 
 
 @lru_cache(maxsize=128)
-def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, kind: StepKind) -> Macs:
-    """One pass of a kind; a pass that reuses results runs after one that makes them, which is not counted."""
-    later = kind.cached or kind.skipped
+def _counted(
+    config: tuple[tuple[str, Any], ...],
+    tokens: int,
+    candidates: int,
+    guided: bool,
+    kind: StepKind,
+    later_chunk: bool = False,
+) -> Macs:
+    """One pass of a kind; a pass that reuses results runs after those that make them, which are not counted."""
     cache = CacheConfig(
         reuse=kind.reuse,
         reuse_layers=kind.layers,
@@ -143,12 +163,12 @@ def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, 
         shared_first_step=kind.shared,
     )
     model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
-    position = Position(unconditional=candidates if guided else 0, conditional=candidates)
+    chunks, passes = (2 if later_chunk else 1), (2 if kind.cached or kind.skipped else 1)
+    position = Position(chunks=chunks, unconditional=candidates if guided else 0, conditional=candidates)
     with attached(model.unet, accelerations(cache), position):
-        if later:
-            model.one_pass()
-            position.step = 1
-        return model.one_pass()
+        for position.chunk, position.step in product(range(chunks), range(passes)):
+            counted = model.one_pass()
+    return counted
 
 
 class _MetaModel:

@@ -35,7 +35,9 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
     """Rows of steps of equal cost and of each side's sum, in units named by their columns."""
     divided = split(config.pair, config.hybrid)
     cloud, device = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
-    on_cloud, on_device = run_macs(cloud, device, divided, cache=config.cache, candidates=candidates)
+    on_cloud, on_device = run_macs(
+        cloud, device, divided, cache=config.cache, candidates=candidates, batch=config.rows_at_once
+    )
     rows = [
         *_stretches("cloud", on_cloud),
         _row("cloud", "all", on_cloud, "paper_cloud", parameters_of(cloud.unet)),
@@ -62,6 +64,7 @@ def savings_of(config: Config, candidates: int) -> pd.DataFrame:
         guidance_scale=cloud.guidance_scale,
         steps=cloud.stop - cloud.start,
         cache=config.cache,
+        batch=config.rows_at_once,
     )
 
 

@@ -19,7 +19,13 @@ PARTS = {
 
 
 def savings(
-    model: Architecture, *, candidates: int, guidance_scale: float, steps: int, cache: CacheConfig
+    model: Architecture,
+    *,
+    candidates: int,
+    guidance_scale: float,
+    steps: int,
+    cache: CacheConfig,
+    batch: int | None = None,
 ) -> pd.DataFrame:
     """One row a step, in G multiply-accumulates of all candidates, both attention products counted.
 
@@ -29,7 +35,9 @@ def savings(
     guided = is_guided(model.unet, guidance_scale)
 
     def costs(upto: CacheConfig) -> list[Macs]:
-        return steps_macs(model.unet, model.text_tokens, candidates=candidates, guided=guided, steps=steps, cache=upto)
+        return steps_macs(
+            model.unet, model.text_tokens, candidates=candidates, guided=guided, steps=steps, cache=upto, batch=batch
+        )
 
     chosen = NO_ACCELERATION
     before = costs(chosen)

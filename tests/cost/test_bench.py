@@ -14,7 +14,7 @@ from tests.conftest import tiny_pipeline
 
 @pytest.fixture
 def server() -> CloudServer:
-    return CloudServer(tiny_pipeline(1, mid_block=True), batch=2)
+    return CloudServer(tiny_pipeline(1, mid_block=True), batch=4)
 
 
 @pytest.mark.parametrize("k", bench.PRESETS)
