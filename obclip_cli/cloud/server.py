@@ -8,6 +8,7 @@ from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
 
@@ -33,7 +34,12 @@ class CloudServer:
         return CloudResponse(state.latents, state.history if request.wants_history else None).to_bytes()
 
     def denoise(self, request: CloudRequest) -> State:
-        """One state a candidate, latents (N, c, h, w), after steps start..stop-1."""
+        """One state a candidate, latents (N, c, h, w), after steps start..stop-1.
+
+        Raises:
+            UserError: the request holds no candidate, or steps that its schedule does not have.
+        """
+        _check(request)
         start = self._start(request)
         chunks = [request.candidates[i : i + self.batch] for i in range(0, len(request.candidates), self.batch)]
         position = Position(chunks=len(chunks))
@@ -65,4 +71,14 @@ class CloudServer:
             Stretch(request.steps, request.start, request.stop, request.guidance_scale),
             noise_seeds=[request.noise_seed] * len(candidates),
             before_step=before_step,
+        )
+
+
+def _check(request: CloudRequest) -> None:
+    if not request.candidates:
+        raise UserError("the request holds no candidate; send at least one prompt")
+    if not 0 <= request.start <= request.stop <= request.steps:
+        raise UserError(
+            f"the request asks for steps {request.start}..{request.stop - 1} of a schedule of {request.steps}; "
+            "ask for steps inside it"
         )
