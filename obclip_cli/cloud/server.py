@@ -10,6 +10,7 @@ from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
 
@@ -35,7 +36,12 @@ class CloudServer:
         return CloudResponse(state.latents, state.history if request.wants_history else None).to_bytes()
 
     def denoise(self, request: CloudRequest) -> State:
-        """One state a candidate, latents (N, c, h, w), after steps start..stop-1."""
+        """One state a candidate, latents (N, c, h, w), after steps start..stop-1.
+
+        Raises:
+            UserError: the request holds no candidate, or steps that its schedule does not have.
+        """
+        _check(request)
         start = self._start(request)
         guided = is_guided(self.pipeline.unet.config, request.guidance_scale)
         chunks = chunked(request.candidates, batch=self.batch, guided=guided)
@@ -75,3 +81,13 @@ def chunked(candidates: Sequence[str], *, batch: int, guided: bool) -> list[list
     """Candidates in chunks of at most `batch` rows, in their order; a candidate is never divided."""
     size = max(1, batch // (2 if guided else 1))
     return [list(candidates[start : start + size]) for start in range(0, len(candidates), size)]
+
+
+def _check(request: CloudRequest) -> None:
+    if not request.candidates:
+        raise UserError("the request holds no candidate; send at least one prompt")
+    if not 0 <= request.start <= request.stop <= request.steps:
+        raise UserError(
+            f"the request asks for steps {request.start}..{request.stop - 1} of a schedule of {request.steps}; "
+            "ask for steps inside it"
+        )
