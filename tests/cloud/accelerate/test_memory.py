@@ -1,57 +1,15 @@
 """Pivot attention never holds the whole map, and stays below stock attention's peak memory."""
 
-import weakref
-from typing import Any
-
 import pytest
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from obclip_cli.cloud.accelerate.pivot_attention import SLICE_ELEMENTS, PivotAttention, _SharingProcessor, slices
 from obclip_cli.cloud.accelerate.position import Position
+from tests.live_memory import Watch
 
 ROWS, TOKENS, HEADS, WIDTH = 12, 64 * 64, 8, 320  # SD-v1.4's first level at N = 6, with guidance
 FLOAT32 = 4  # bytes
-
-
-class Watch(TorchDispatchMode):
-    """The memory of all tensors that operations make, as long as they live.
-
-    What a kernel takes inside itself is not seen; that of a fused attention kernel would only add to its side.
-
-    Attributes:
-        peak: most bytes alive at once.
-        largest: bytes of the largest single allocation.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive: dict[int, int] = {}
-        self.peak = self.largest = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        known = {_key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
-        result = function(*args, **kwargs)
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor) and _key(leaf) not in known:
-                self._follow(leaf.untyped_storage())
-        return result
-
-    def _follow(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.alive:
-            return
-        self.alive[key] = size
-        weakref.finalize(storage, self.alive.pop, key)
-        self.peak = max(self.peak, sum(self.alive.values()))
-        self.largest = max(self.largest, size)
-
-
-def _key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 def watched(attention: Attention, hidden_states: torch.Tensor) -> tuple[Watch, torch.Tensor]:
