@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from torch import nn
 
 from obclip_cli.cost.architectures import Architecture, pooled_text_width
 from obclip_cli.diffusion.models import SCHEDULERS
@@ -47,7 +48,8 @@ def random_pipeline(
     config = dict(architecture.unet) | ({"sample_size": sample_size} if sample_size else {})
     with torch.device("meta"):  # the default initialisation of billions of weights takes minutes
         unet = UNet2DConditionModel(**config).eval()
-    unet = unet.to(dtype=getattr(torch, dtype)).to_empty(device=device)
+    # torch's own method: diffusers' warns of modules to be kept in float32, of which there are none.
+    unet = nn.Module.to(unet, getattr(torch, dtype)).to_empty(device=device)
     with torch.no_grad():
         for parameter in unet.parameters():
             parameter.normal_(std=SPREAD)
