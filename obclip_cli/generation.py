@@ -89,7 +89,9 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
             {"person": person, "attribute": attribute, "value": value}
             for (person, attribute), value in outcome.query.candidates.slots.items()
         ],
-        "n": len(candidates),
+        "n": outcome.query.n,
+        "m": len(candidates),
+        "lambda": round(outcome.query.lambda_, 9),
         "cloud_saw": list(candidates),
         "bytes_up": outcome.bytes_up,
         "bytes_down": outcome.bytes_down,
