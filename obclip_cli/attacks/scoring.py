@@ -66,7 +66,7 @@ def score(guesses: Iterable[np.ndarray | None], truth: pd.DataFrame) -> Score:
     tried = [(success(guess, place), bound) for guess, place, bound in facts if guess is not None]
     right, count = sum(part for part, _ in tried), len(tried)
     low, high = wilson(right, count)
-    mean_bound = sum(bound for _, bound in tried) / count if count else float(truth["bound"].mean())
+    mean_bound = math.fsum(bound for _, bound in tried) / count if count else float(truth["bound"].mean())
     return Score(count, right / count if count else math.nan, low, high, mean_bound)
 
 

@@ -17,6 +17,7 @@ from obclip_cli.errors import UserError
 from obclip_cli.game.play import Game
 from obclip_cli.game.schemes import Scheme, all_schemes
 from obclip_cli.game.users import Users
+from obclip_cli.prompts.decoys import fewest
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.scheme import load_pipelines
 
@@ -47,6 +48,7 @@ class Arena:
         corpus: Path | None = None,
         language_model: str | None = None,
     ) -> None:
+        self.config = config
         cloud, self.device = load_pipelines(config.pair)
         played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
         server = CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
@@ -82,7 +84,7 @@ def run_matrix(
     arena: Arena, schemes: dict[str, Scheme], attacks: Sequence[str], folder: Path, progress: ProgressBar
 ) -> pd.DataFrame:
     """Every attack on every scheme; writes `scores.csv` beside the transcripts, the configuration and environment."""
-    runs.start(folder, arena.game.config)
+    runs.start(folder, arena.config)
     advance = progress("attacks", len(schemes) * len(attacks))
     parts = []
     for name, scheme in schemes.items():
@@ -98,8 +100,10 @@ def schemes_of(arena: Arena, names: Sequence[str], lambda_: float) -> dict[str, 
     """Schemes by name; all where none is named.
 
     Raises:
-        UserError: there is no such scheme.
+        UserError: there is no such scheme, or λ is out of range for the users' prompts.
     """
+    someone = next(iter(arena.game.users)).now.candidates
+    fewest(len(someone.prompts), lambda_)
     known = all_schemes(arena.device, lambda_ or LAMBDA, MAX_CANDIDATES)
     for name in names:
         if name not in known:
