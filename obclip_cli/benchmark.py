@@ -56,7 +56,7 @@ def load_judge(config: Config) -> Judge:
 def load_pair(config: Config) -> Pair:
     """Both models of the configured pair."""
     cloud, device = load_pipelines(config.pair)
-    return Pair(cloud, device, config.pair, config.hybrid.steps, config.cloud.batch)
+    return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
 
 
 def run_benchmark(

@@ -43,6 +43,7 @@ class ModelConfig:
         scheduler: dpm_solver or lcm.
         steps: length of the model's own schedule where it differs from `hybrid.steps` (LCM: 8).
         guidance_scale: where it differs from the pair's.
+        batch: most rows at once, where `cloud.batch` does not say; what fits a GPU of 24 GB with all caches on.
         architecture: a file of configs/pair/architecture, from which costs are counted without weights.
         licence: the model's licence by name.
         disk_gb: expected size of the download.
@@ -57,6 +58,7 @@ class ModelConfig:
     steps: int | None = None
     architecture: str | None = None
     guidance_scale: float | None = None
+    batch: int = 60
     licence: str = ""
     disk_gb: float | None = None
 
@@ -144,9 +146,9 @@ class PrivacyConfig:
 
 @dataclass
 class CloudConfig:
-    """`batch`: most candidates that the cloud holds at once."""
+    """`batch`: most rows of a batch that the cloud holds at once; null: what the pair's cloud model says."""
 
-    batch: int = 30
+    batch: int | None = None
 
 
 @dataclass
@@ -160,6 +162,11 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
     seed: int = 0
+
+    @property
+    def rows_at_once(self) -> int:
+        """Most rows of a batch that the cloud holds at once; with guidance a candidate has two."""
+        return self.pair.cloud.batch if self.cloud.batch is None else self.cloud.batch
 
 
 def compose_config(overrides: Iterable[str] = ()) -> Config:
@@ -253,8 +260,11 @@ def check(config: Config) -> None:
     _check_hybrid(config)
     _check_cache(cache, hybrid.switch_point)
     _check_privacy(privacy)
-    if config.cloud.batch < 1:
-        raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
+    if config.rows_at_once < 2:
+        raise UserError(
+            f"cloud.batch={config.rows_at_once} must be at least 2: a candidate has a conditional and an "
+            "unconditional row"
+        )
     if not 0 <= config.seed < 2**63:
         raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
 

@@ -76,7 +76,9 @@ class Pair:
         """(cloud, device) multiply-accumulates of one image with `candidates` rows on the cloud."""
         rows = candidates if method.hidden else 1
         models = Architecture.of(self.cloud), Architecture.of(self.device)
-        on_cloud, on_device = run_macs(*models, self.split(method), cache=method.cache, candidates=rows)
+        on_cloud, on_device = run_macs(
+            *models, self.split(method), cache=method.cache, candidates=rows, batch=self.batch
+        )
         return sum(step.total for step in on_cloud), sum(step.total for step in on_device)
 
 

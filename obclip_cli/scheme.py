@@ -76,7 +76,7 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
     cloud, device = load_pipelines(config.pair)
     client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy, key)
-    return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
+    return client, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
 
 
 def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:

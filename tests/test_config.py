@@ -36,7 +36,7 @@ def test_defaults_are_the_papers() -> None:
         (["privacy.detector=rulez"], ["rulez", "did you mean rules"]),
         (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
         (["cache.cache_point=11"], ["cache.cache_point", "1..10"]),
-        (["cloud.batch=0"], ["cloud.batch=0"]),
+        (["cloud.batch=1"], ["cloud.batch=1", "at least 2"]),
         (["seed=-1"], ["seed=-1"]),
         (["+hybrid.speed=3"], ["hybrid.speed"]),
         (["nonsense"], ["nonsense", "group.key=value"]),

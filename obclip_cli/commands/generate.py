@@ -55,8 +55,8 @@ def generate(
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder(prompts, config, count)
     check_prompts(prompts, config)
-    generation.check_writable(folder)
     client, server = assemble(config)
+    generation.check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
     jobs = generation.jobs_for(prompts, config.seed, count)
     done = []
     for job in track(jobs, "generating", console=Console(stderr=True), disable=as_json or len(jobs) == 1):

@@ -51,7 +51,7 @@ class Arena:
         self.config = config
         cloud, self.device = load_pipelines(config.pair)
         played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
-        server = CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
+        server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
         self.game = Game(played, self.device, server, users, answered)
         self.knowledge = Knowledge(users.taxonomy, config.pair, corpus or OWN_CORPUS, language_model)
         self._attacks: dict[str, Attack] = {}
