@@ -17,10 +17,8 @@ _words = "|".join(sorted(COUNTED, key=len, reverse=True)).replace(" ", r"\s+")
 _number = rf"(?P<number>\d{{1,3}}|{_words})"
 _gap = r"(?:\s*-\s*|\s+|)"
 _years = rf"{_gap}(?:year|yr|month|week|day)s?\.?{_gap}(?:olds?|of\s+age)|{_gap}(?:y\s*/\s*o|yo|y\.o\.)"
-PHRASE = re.compile(
-    rf"(?<![\w-])(?:{_number}(?:{_years})|(?:aged|age\s+of|age)\s+{_number.replace('number', 'aged')})(?![\w-])",
-    re.IGNORECASE,
-)
+_aged = rf"(?:aged|age\s+of|age)\s+(?:about\s+|around\s+|over\s+)?{_number.replace('number', 'aged')}"
+PHRASE = re.compile(rf"(?<![\w-])(?:{_number}(?:{_years})|{_aged})(?![\w-])", re.IGNORECASE)
 _decade = rf"(?:{'|'.join(DECADES)}|[1-9]0['’]?s)"
 DECADE = re.compile(
     rf"(?:(?:(?<=\bin\shis\s)|(?<=\bin\sher\s)|(?<=\bin\stheir\s)){_decade}"

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.canonical import Assignment, Slot, find_slots, render, settle, template
+from obclip_cli.prompts.canonical import Assignment, Slot, find_slots, outside_words, render, settle, template
 from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.prompt_text import check_prompt
@@ -26,11 +26,13 @@ class CandidateSet:
         prompts: N candidate prompts; their order does not depend on the prompt's own values.
         index: the prompt's own place. Secret: it never leaves the device.
         slots: the sensitive attributes found, as (person, attribute) -> the prompt's value.
+        left_out: the prompt's words that no candidate has a value for. Secret.
     """
 
     prompts: tuple[str, ...]
     index: int
     slots: Assignment
+    left_out: tuple[str, ...] = ()
 
 
 def count_candidates(slots: Assignment, taxonomy: Taxonomy) -> int:
@@ -48,14 +50,15 @@ def build_candidates(prompt: str, taxonomy: Taxonomy, *, max_candidates: int, fi
         UserError: the prompt is empty, contradicts itself, says a value that no candidate has, or has more than
             `max_candidates` candidates.
     """
-    prompt, spans = settle(check_prompt(prompt), taxonomy, find)
+    typed = check_prompt(prompt)
+    prompt, spans = settle(typed, taxonomy, find)
     slots = find_slots(spans, taxonomy)
     check_count(slots, taxonomy, max_candidates)
     spaces = [taxonomy.attributes[attribute] for _, attribute in slots]
     assignments = [dict(zip(slots, values, strict=True)) for values in itertools.product(*spaces)]
     prompts = tuple(render(prompt, spans, assignment, taxonomy) for assignment in assignments)
     _check_closed(prompts, template(prompt, spans), taxonomy, find)
-    return CandidateSet(prompts, assignments.index(slots), slots)
+    return CandidateSet(prompts, assignments.index(slots), slots, outside_words(typed, taxonomy, find))
 
 
 def replaced_by_another(candidates: CandidateSet, secret: random.Random) -> CandidateSet:

@@ -11,27 +11,39 @@ from obclip_cli.prompts.readings import read
 Slot = tuple[int, str]  # (person, attribute)
 Assignment = dict[Slot, str]
 SETTLING_ROUNDS = 6
+LEFT_OUT = "\0"  # stands where a word was left out; no prompt holds it
 
 
 def settle(prompt: str, taxonomy: Taxonomy, find: Detector = detect) -> tuple[str, list[Span]]:
     """The prompt in its own canonical words, and its spans.
 
     A canonical word may join its neighbours to a longer spelling ("old guy" becomes "old man"), or stand for two
-    ("boy" becomes "young man"), so this is repeated until nothing changes.
+    ("boy" becomes "young man"), so this is repeated until nothing changes. A value that no candidate has is left out.
 
     Raises:
-        UserError: it never settles, or says a value that no candidate has.
+        UserError: it never settles, or a value that no candidate has cannot be left out.
     """
     prompt = " ".join(unicodedata.normalize("NFKC", prompt).split())
+    found = 0  # a word that is read must still be read in its canonical spelling, or its value would stay in sight
     for _ in range(SETTLING_ROUNDS):
         prompt = _without_animal_gender(prompt, taxonomy)
         spans = find(prompt, taxonomy)
-        _check_hidden(spans, taxonomy)
-        settled = render(prompt, spans, find_slots(spans, taxonomy), taxonomy)
+        slots = find_slots(spans, taxonomy)
+        _check_can_be_left_out(spans, slots, taxonomy)
+        if len(slots) < found:
+            break
+        found = sum(value in taxonomy.attributes[attribute] for (_, attribute), value in slots.items())
+        settled = render(prompt, spans, slots, taxonomy)
         if settled == prompt:
             return prompt, spans
         prompt = settled
     raise UserError(f'the words of "{prompt}" can be read in several ways; put it more simply')
+
+
+def outside_words(prompt: str, taxonomy: Taxonomy, find: Detector = detect) -> tuple[str, ...]:
+    """Words whose values no candidate has: they are left out of what the cloud sees."""
+    spans = find(prompt, taxonomy)
+    return tuple(span.text for span in spans if _outside(span, find_slots(spans, taxonomy), taxonomy))
 
 
 def find_slots(spans: list[Span], taxonomy: Taxonomy) -> Assignment:
@@ -43,21 +55,42 @@ def find_slots(spans: list[Span], taxonomy: Taxonomy) -> Assignment:
 
 def render(prompt: str, spans: list[Span], assignment: Assignment, taxonomy: Taxonomy) -> str:
     """The prompt with every span replaced by the canonical word for `assignment`; a and an agree."""
-    pieces: list[str] = []
-    end = 0
+    text, end = "", 0
     before: dict[int, frozenset[str]] = {}  # person -> attributes that adjectives before the noun have said
     for span in spans:
         form = taxonomy.form(span.form)
-        left_out = before.get(span.person, frozenset())
         said = {attribute: assignment[span.person, attribute] for attribute in form.carries}
-        between, word = prompt[end : span.start], taxonomy.word(form, said, left_out=left_out)
-        if span.attributive and form.use == "adjective":
-            if set(form.carries) <= left_out:  # "a young teenage girl" is a young woman
-                between, word = between.rstrip(" ,"), ""
-            before[span.person] = left_out | {*form.carries}
-        pieces += [agree(between, word) if word else between, word]
+        left_out = before.get(span.person, frozenset()) | _outside(span, assignment, taxonomy)
+        text = _join(text, prompt[end : span.start])
         end = span.end
-    return "".join(pieces) + prompt[end:]
+        if not _is_adjective(span, taxonomy):
+            text = agree(text, word := taxonomy.word(form, said, left_out=left_out)) + word
+            continue
+        before[span.person] = left_out | {*form.carries}
+        if set(form.carries) <= left_out:  # "a young teenage girl" is a young woman
+            text = text.rstrip(" ,") + LEFT_OUT
+        else:
+            text = agree(text, word := taxonomy.word(form, said)) + word
+    return _join(text, prompt[end:])
+
+
+def _join(text: str, following: str) -> str:
+    """Add text, closing the gap where a word was left out before it."""
+    if not text.endswith(LEFT_OUT):
+        return text + following
+    text, following = text.removesuffix(LEFT_OUT), following.lstrip(" ,")
+    text += " " if (text and following[:1].isalnum()) or not following else ""
+    return agree(text, following) + following if following else text
+
+
+def _is_adjective(span: Span, taxonomy: Taxonomy) -> bool:
+    return span.attributive and taxonomy.form(span.form).use == "adjective"
+
+
+def _outside(span: Span, assignment: Assignment, taxonomy: Taxonomy) -> frozenset[str]:
+    """The attributes of a span for which no candidate has its person's value."""
+    carries = taxonomy.form(span.form).carries
+    return frozenset(a for a in carries if assignment[span.person, a] not in taxonomy.attributes[a])
 
 
 def template(prompt: str, spans: list[Span]) -> tuple[object, ...]:
@@ -75,12 +108,13 @@ def _without_animal_gender(prompt: str, taxonomy: Taxonomy) -> str:
     return prompt
 
 
-def _check_hidden(spans: list[Span], taxonomy: Taxonomy) -> None:
+def _check_can_be_left_out(spans: list[Span], slots: Assignment, taxonomy: Taxonomy) -> None:
+    """ "a Mexican woman" is hidden as a woman; "the woman is Mexican" would show the gap."""
     for span in spans:
-        for attribute, value in zip(taxonomy.form(span.form).carries, span.values, strict=True):
-            known = taxonomy.attributes[attribute]
-            if value not in known:
-                raise UserError(
-                    f'"{span.text}" says a value of {attribute} that cannot be hidden among {", ".join(known)}; '
-                    f"leave the word out, or use a taxonomy that has the value (see taxonomy/{taxonomy.name}.yaml)"
-                )
+        outside = _outside(span, slots, taxonomy)
+        if outside and not _is_adjective(span, taxonomy) and taxonomy.form(span.form).written_as is None:
+            attribute = min(outside)
+            raise UserError(
+                f'"{span.text}" says a value of {attribute} that cannot be hidden among '
+                f"{', '.join(taxonomy.attributes[attribute])}; put it before its noun, or leave it out"
+            )

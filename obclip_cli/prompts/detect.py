@@ -66,17 +66,20 @@ def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], 
         UserError: one person has two different values of one attribute.
     """
     said: dict[tuple[int, str], str] = {}
-    ranked = sorted(spans, key=lambda span: _rank(taxonomy.form(span.form)))
-    firm: dict[tuple[int, str], int] = {}
-    for span in ranked:
+    ranks: dict[tuple[int, str], int] = {}
+    for span in sorted(spans, key=lambda span: _rank(taxonomy.form(span.form))):
         form = taxonomy.form(span.form)
         for attribute, value in zip(form.carries, span.values, strict=True):
             slot = (span.person, attribute)
-            before = said.setdefault(slot, value)
-            if firm.setdefault(slot, _rank(form)) == _rank(form) < 2 and before != value:
+            before, rank = said.setdefault(slot, value), ranks.setdefault(slot, _rank(form))
+            if before == value or rank != _rank(form) or form.use == "pronoun":
+                continue
+            if not (form.combines and span.attributive):
                 raise UserError(
                     f"the prompt gives one person two values of {attribute}: {before} and {value}; keep one of them"
                 )
+            if before not in taxonomy.attributes[attribute]:
+                said[slot] = value
     return said
 
 

@@ -53,63 +53,94 @@ FUNCTION_WORDS = DETERMINERS | PREPOSITIONS | CONJUNCTIONS | AUXILIARIES | SUBJE
 # Nouns that name a person or a group of persons, whatever their attributes.
 PERSONS = with_plurals(
     """
-    person human humans individual someone somebody adult couple family folk group team duo trio gentlefolk
-    parent grandparent sibling relative friend stranger spouse partner lover twin cousin orphan neighbor
-    neighbour guest visitor tourist traveler traveller passenger commuter pedestrian passerby bystander onlooker
-    spectator fans customer shopper patron client patient student pupil graduate teacher professor lecturer
-    scholar scientist researcher engineer doctor nurse surgeon dentist pharmacist therapist veterinarian vet
-    lawyer judge officer cop police detective sheriff guard soldier sailor pilot captain astronaut veteran
-    warrior knight samurai ninja pirate firefighter paramedic worker laborer labourer builder carpenter plumber
-    electrician mechanic welder farmer gardener fisher shepherd butcher baker chef cook bartender barista vendor
-    seller merchant cashier clerk secretary receptionist librarian manager executive boss employee employer
-    entrepreneur banker accountant politician president minister senator mayor leader activist protester
-    journalist reporter writer author poet artist painter sculptor photographer model designer architect
-    musician singer rapper guitarist drummer violinist cellist pianist saxophonist trumpeter dj performer dancer
-    comedian magician clown acrobat director celebrity player athlete batter hitter pitcher catcher umpire
-    referee goalkeeper goalie quarterback outfielder infielder runner jogger sprinter swimmer diver surfer skier
-    snowboarder skateboarder skater boarder boxer wrestler gymnast cyclist biker bicyclist motorcyclist rider
-    racer jockey equestrian golfer bowler archer hiker climber camper rower kayaker boater paddler driver
-    conductor operator attendant messenger courier trainer instructor owner zookeeper handler caretaker
-    caregiver nanny babysitter maid servant butler assistant intern volunteer member citizen resident villager
-    immigrant refugee native local tribe nomad homeless beggar prisoner thief criminal suspect victim hero
-    heroes villain saint priest pastor bishop rabbi imam pope pilgrim preacher worshipper angel hipster punk
-    goth rebel hippie nerd geek bodybuilder cheerleader scout programmer developer hacker technician gamer
+    person actor guide alien human humans individual someone somebody adult couple family folk group team duo
+    trio gentlefolk parent grandparent sibling relative friend stranger spouse partner lover twin cousin orphan
+    neighbor neighbour guest visitor tourist traveler traveller passenger commuter pedestrian passerby bystander
+    onlooker spectator fans customer shopper patron client patient student pupil graduate teacher professor
+    lecturer scholar scientist researcher engineer doctor nurse surgeon dentist pharmacist therapist
+    veterinarian vet lawyer judge officer cop police detective sheriff guard soldier sailor pilot captain
+    astronaut veteran warrior knight samurai ninja pirate firefighter paramedic worker laborer labourer builder
+    carpenter plumber electrician mechanic welder farmer gardener fisher shepherd butcher baker chef cook
+    bartender barista vendor seller merchant cashier clerk secretary receptionist librarian manager executive
+    boss employee employer entrepreneur banker accountant politician president minister senator mayor leader
+    activist protester journalist reporter writer author poet artist painter sculptor photographer model
+    designer architect musician singer rapper guitarist drummer violinist cellist pianist saxophonist trumpeter
+    dj performer dancer comedian magician clown acrobat director celebrity player athlete batter hitter pitcher
+    catcher umpire referee goalkeeper goalie quarterback outfielder infielder runner jogger sprinter swimmer
+    diver surfer skier snowboarder skateboarder skater boarder boxer wrestler gymnast cyclist biker bicyclist
+    motorcyclist rider racer jockey equestrian golfer bowler archer hiker climber camper rower kayaker boater
+    paddler driver conductor operator attendant messenger courier trainer instructor owner zookeeper handler
+    caretaker caregiver nanny babysitter maid servant butler assistant intern volunteer member citizen resident
+    villager immigrant refugee native local tribe nomad homeless beggar prisoner thief criminal suspect victim
+    hero heroes villain saint priest pastor bishop rabbi imam pope pilgrim preacher worshipper angel hipster
+    punk goth rebel hippie nerd geek bodybuilder cheerleader scout programmer developer hacker technician gamer
     blogger influencer vlogger barber hairdresser tailor potter weaver blacksmith jeweler florist sage elder
     shaman healer wizard sorcerer witch elf vampire zombie cyborg redhead blonde brunette beauty bachelor
     newlywed socialite fashionista presenter speaker commentator dealers ranger lifeguard janitor cleaner
-    inspector agent spy assassin mercenary bodyguard
+    inspector agent spy assassin mercenary bodyguard chief hunter apprentice colleague coworker co-worker
+    classmate teammate roommate mate companion peer buddy pal acquaintance ancestor descendant heir gatherer
+    trader trapper explorer adventurer beekeeper wrangler rancher herder cowhand farmhand picker harvester
+    spinner knitter cobbler shoemaker watchmaker woodworker stonemason mason bricklayer roofer machinist miner
+    logger lumberjack docker viking gladiator centurion legionnaire colonel lieutenant sergeant corporal
+    commander admiral cadet trooper paratrooper medic recruit sniper fighter revolutionary protestor striker
+    philosopher inventor astronomer mathematician chemist physicist psychologist psychiatrist physiotherapist
+    midwife counselor counsellor advisor adviser consultant analyst economist broker investor shopkeeper
+    storekeeper innkeeper salesperson spokesperson chairperson businessperson craftsperson policeperson
+    congressperson layperson artisan craftsworker supervisor contractor surveyor undertaker bellhop porter usher
+    waitstaff sommelier housekeeper homemaker tutor principal dean headteacher schoolteacher postdoc alumnus
+    valedictorian freshman sophomore wanderer vagabond tramp hobo hitchhiker backpacker sightseer vacationer
+    beachgoer sunbather snorkeler windsurfer kitesurfer paraglider skydiver parachutist mountaineer trekker
+    orienteer marathoner triathlete decathlete hurdler vaulter fencer judoka karateka kickboxer weightlifter
+    powerlifter basketballer footballer cricketer midfielder defender linebacker shortstop bassist keyboardist
+    percussionist flautist flutist harpist organist soprano baritone soloist vocalist songwriter composer
+    choreographer playwright novelist screenwriter filmmaker cinematographer videographer illustrator animator
+    cartoonist calligrapher ceramicist printmaker engraver goldsmith silversmith milliner seamster dressmaker
+    stylist beautician manicurist yogi guru missionary deacon parishioner worshiper devotee believer churchgoer
+    mourner newcomer foreigner expat migrant islander dweller inhabitant settler pioneer colonist peasant serf
+    slave noble aristocrat ruler monarch pharaoh sultan sheikh maharaja raja emir czar tsar squire jester
+    minstrel bard alchemist druid rogue paladin superhero sidekick mutant humanoid fairy pixie nymph deity
+    pensioner retiree attendee participant contestant competitor loser champion medalist finalist applicant
+    candidate voter juror witness plaintiff defendant attorney paralegal bailiff warden inmate convict detainee
+    hostage captive survivor donor recipient sufferer amputee carer nursemaid youngun streamer youtuber
+    podcaster cosplayer hiphopper busker mime juggler ventriloquist puppeteer stuntperson contortionist
+    crossfitter passer-by moviegoer concertgoer partygoer reveler reveller merrymaker caroler honeymooner
+    taxpayer pedlar peddler hawker stallholder fishmonger greengrocer grocer tycoon millionaire billionaire
+    magnate mogul ceo cfo gondolier chauffeur motorist trucker cabbie aviator cosmonaut soulmate crew crews
+    squad troop choir ensemble audience congregation household quartet gang mob
     """
 )
 # Of these, the ones that also name a thing: a white pitcher may hold water.
 ALSO_THINGS = words("pitcher batter catcher model models runner runners group")
 
-ANIMALS = with_plurals(
+BREEDS = words("german australian belgian anatolian caucasian dutch english")
+SHEPHERDS = frozenset(f"{breed} shepherd{ending}" for breed in BREEDS for ending in ("", "s"))
+ANIMALS = SHEPHERDS | with_plurals(
     """
-    animal dog puppy pup hound retriever terrier bulldog poodle husky dachshund labrador chihuahua collie
-    spaniel beagle corgi pug doggy cat kitten kitty feline canine horse pony foal mare stallion colt donkey mule
-    cow cattle calf calves bull ox oxen steer bison buffalo goat sheep lamb ram ewe pig piglet hog boar elephant
-    giraffe zebra lion lioness tiger cheetah leopard panther bear cub panda koala kangaroo wolf wolves fox
-    coyote deer fawn elk moose reindeer antelope gazelle camel llama alpaca hippo hippopotamus rhino rhinoceros
-    monkey ape gorilla chimpanzee orangutan baboon lemur squirrel rabbit bunny hare mouse mice rat hamster
-    ferret raccoon skunk otter beaver seal walrus whale dolphin shark fish goldfish turtle tortoise frog snake
-    lizard crocodile alligator dinosaur dragon bird chick chicken hen rooster duck duckling goose geese gosling
-    swan turkey pigeon dove seagull gull crow raven owl eagle hawk falcon vulture parrot parakeet penguin
-    ostrich flamingo peacock pelican heron stork crane sparrow hummingbird cockatoo macaw bee butterfly spider
-    ant insect pet livestock herd wildlife primate mammal teddy plush plushie robot tabby tomcat greyhound
-    pitbull rottweiler dalmatian mutt pooch filly
+    animal snowman scarecrow dog puppy pup hound retriever terrier bulldog poodle husky dachshund labrador
+    chihuahua collie spaniel beagle corgi pug doggy cat kitten kitty feline canine horse pony foal mare stallion
+    colt donkey mule cow cattle calf calves bull ox oxen steer bison buffalo goat sheep lamb ram ewe pig piglet
+    hog boar elephant giraffe zebra lion lioness tiger cheetah leopard panther bear cub panda koala kangaroo
+    wolf wolves fox coyote deer fawn elk moose reindeer antelope gazelle camel llama alpaca hippo hippopotamus
+    rhino rhinoceros monkey ape gorilla chimpanzee orangutan baboon lemur squirrel rabbit bunny hare mouse mice
+    rat hamster ferret raccoon skunk otter beaver seal walrus whale dolphin shark fish goldfish turtle tortoise
+    frog snake lizard crocodile alligator dinosaur dragon bird chick chicken hen rooster duck duckling goose
+    geese gosling swan turkey pigeon dove seagull gull crow raven owl eagle hawk falcon vulture parrot parakeet
+    penguin ostrich flamingo peacock pelican heron stork crane sparrow hummingbird cockatoo macaw bee butterfly
+    spider ant insect pet livestock herd wildlife primate mammal teddy plush plushie robot tabby tomcat
+    greyhound pitbull rottweiler dalmatian mutt pooch filly
     """
 )
 
 # Nouns that an adjective or a person noun before them only describes: "old bench", "baby bottle", "Chinese food".
 THINGS = with_plurals(
     """
-    area airplane plane jet aircraft airliner bus train tram car truck van taxi cab vehicle motorcycle motorbike
-    bike bicycle scooter boat ship canoe engine locomotive carriage wagon cart stroller buggy building house
-    home barn church cathedral temple castle tower bridge station store shop market restaurant cafe diner hotel
-    apartment room bedroom bathroom restroom washroom toilet kitchen office hall hallway school hospital museum
-    stadium court field park garden yard street road alley city town village farm ranch wall door window roof
-    floor fence gate stairs staircase brick stone bench chair couch sofa bed crib table desk dresser cabinet
-    shelf lamp mirror clock sink tub bathtub shower stove oven refrigerator fridge microwave toaster tv
+    area hostel airplane plane jet aircraft airliner bus train tram car truck van taxi cab vehicle motorcycle
+    motorbike bike bicycle scooter boat ship canoe engine locomotive carriage wagon cart stroller buggy building
+    house home barn church cathedral temple castle tower bridge station store shop market restaurant cafe diner
+    hotel apartment room bedroom bathroom restroom washroom toilet kitchen office hall hallway school hospital
+    museum stadium court field park garden yard street road alley city town village farm ranch wall door window
+    roof floor fence gate stairs staircase brick stone bench chair couch sofa bed crib table desk dresser
+    cabinet shelf lamp mirror clock sink tub bathtub shower stove oven refrigerator fridge microwave toaster tv
     television computer laptop monitor keyboard phone telephone camera radio piano guitar violin book magazine
     newspaper paper photo photograph picture image drawing painting print poster sign flag symbol writing
     language text words script calligraphy food cuisine dish meal dinner lunch breakfast snack pizza sandwich

@@ -22,6 +22,7 @@ class Form:
         only_before: spellings that count only before a person noun: "white".
         years: ages in numbers and decades that belong to a value, as (first, last) years.
         of_animals_too: words that animals share: "mother", "baby".
+        combines: two of its words may describe one person: "British Asian".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Form:
     years: dict[Values, tuple[int, int]] = field(default_factory=dict)
     decades: bool = False
     of_animals_too: bool = False
+    combines: bool = False
 
     def spellings(self) -> list[tuple[str, Values]]:
         """Every surface form with the values it says."""

@@ -70,7 +70,8 @@ def _end_of_compound(units: Units, place: int, *, strictly: bool) -> int | None:
     """The last noun of "police officer", "boy scout"; None where it only describes a thing: "chef hat"."""
     while _is_person(following := at(units, place + 1)) and joins(units[place], units[place + 1]):
         place += 1
-    if following is not None and following.kind in ("thing", "animal") and not units[place].meanings:
+    owns = units[place].text.endswith("'s")
+    if following is not None and following.kind in ("thing", "animal") and not units[place].meanings and not owns:
         return None
     return None if strictly and units[place].text in english.ALSO_THINGS else place
 
@@ -129,7 +130,7 @@ def reads_alone(units: Units, place: int) -> bool:
     while (before := at(units, step)) is not None and _is_modifier(before):
         step -= 1
     article = before is not None and before.text in ARTICLES
-    if not article and not names_a_sex(units[place]):
+    if not article and not names_a_sex(units[place]) and not units[place].text.endswith("olds"):
         return False
     after = at(units, place + 1)
     if after is None or after.kind in ("mark", "function", "adjective", "pronoun"):

@@ -12,6 +12,7 @@ from obclip_cli.prompts.heads import Units, at
 ANIMAL = None
 NO_OBJECT = english.FUNCTION_WORDS - {"her", "his", "all", "both"} | english.ADVERBS
 SEEING = words("see sees saw seen watch watches watched watching hear hears heard help helps let lets make makes")
+BARE_VERBS = words("eat drink play sleep walk run sit stand work cook swim dance sing fall jump ride read speak win")
 POSSESSED = words("own two three four other first second new old")
 
 
@@ -20,7 +21,8 @@ def stands_before_a_noun(units: Units, place: int) -> bool:
     following, before = at(units, place + 1), at(units, place - 1)
     if following is None or following.kind == "mark" or following.text in NO_OBJECT:
         return following is not None and following.text in POSSESSED
-    return not (before is not None and before.text in SEEING and following.text.endswith("ing"))
+    acts = following.text in BARE_VERBS or following.text.endswith("ing")
+    return not (acts and before is not None and before.text in SEEING)
 
 
 def antecedent(units: Units, place: int, persons: list[int], gendered: list[int]) -> int | None:

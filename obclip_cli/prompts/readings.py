@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from obclip_cli.prompts import english
 from obclip_cli.prompts.forms import Form, Taxonomy, Values
 from obclip_cli.prompts.heads import (
+    COORDINATORS,
     Units,
     described,
     follows_person,
@@ -70,7 +71,8 @@ def _noun(units: Units, place: int) -> tuple[Form, Values] | None:
         return noun if means_a_person(units, place, noun[0]) else None
     if alone is None or not reads_alone(units, place):
         return None
-    return None if names_a_sex(unit) and follows_person(units, place) is not None else alone
+    before = follows_person(units, place) if names_a_sex(unit) else None
+    return alone if before is None or units[before].meaning("adjective") else None  # "teen male", but "man, male"
 
 
 def _anchors(units: Units, nouns: dict[int, tuple[Form, Values]]) -> dict[int, int]:
@@ -185,15 +187,15 @@ def _fitting(meaning: tuple[Form, Values], units: Units, place: int, taxonomy: T
 
 
 def _apart(units: Units, found: dict[int, Reading]) -> dict[int, Reading]:
-    """Give "young" of "young and old women" a person of its own: two adjectives of one kind joined by and, or."""
-    attributive = [
-        place for place in sorted(found) if found[place].attributive and found[place].form.use == "adjective"
-    ]
+    """Give "young" of "young and old women" a person of its own: adjectives of one kind that and, or join."""
+    attributive = [p for p in sorted(found) if found[p].attributive and found[p].form.use == "adjective"]
     for first, second in itertools.pairwise(attributive):
         one, two = found[first], found[second]
-        joint = {unit.text for unit in units[first + 1 : second]}
-        if one.anchor == two.anchor and one.form.carries == two.form.carries and joint & {"and", "or", "&", "/"}:
-            found[first] = replace(one, anchor=unnamed(first))
+        same = one.anchor == two.anchor and one.form.carries == two.form.carries and one.anchor is not None
+        if same and units[second - 1].text in COORDINATORS:
+            listed = {unit.text for unit in units[first + 1 : two.anchor]}
+            if listed & {"and", "or", "&", "/"}:
+                found[first] = replace(one, anchor=unnamed(first))
     return found
 
 

@@ -10,6 +10,7 @@ from obclip_cli.prompts.ages import ages
 from obclip_cli.prompts.forms import Form, Taxonomy, Values
 
 WORD = re.compile(r"(?<=\w)['’]s\b|\w+(?:[-'’]\w+)*|[^\w\s]")
+PROFESSION = re.compile(r"[a-z]{3,}(?:ologist|ographer|ician|icist|sperson|speople|worker|keeper|maker)s?")
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("function", english.FUNCTION_WORDS),
     ("person", english.PERSONS),
@@ -66,7 +67,7 @@ def _spelled(prompt: str, taxonomy: Taxonomy) -> Iterator[Unit]:
         if taken.isdisjoint(range(*match.span())):
             text = _plain(match.group())
             meanings = tuple(taxonomy.meanings.get(text, ()))
-            yield Unit(match.start(), match.end(), text, _kind(meanings) if meanings else "word", meanings)
+            yield Unit(match.start(), match.end(), text, _kind(meanings) if meanings else _plain_kind(text), meanings)
 
 
 @lru_cache(maxsize=16)
@@ -79,9 +80,16 @@ def _pattern(taxonomy: Taxonomy) -> re.Pattern[str]:
 def _words(prompt: str, start: int, end: int) -> Iterator[Unit]:
     for match in WORD.finditer(prompt, start, end):
         text = _plain(match.group())
-        stem = text.removesuffix("'s")
-        kind = next((kind for kind, words in KINDS if text in words or stem in words), "word")
-        yield Unit(match.start(), match.end(), text, "mark" if not text[0].isalnum() and text != "&" else kind)
+        yield Unit(match.start(), match.end(), text, _plain_kind(text))
+
+
+def _plain_kind(text: str) -> str:
+    """The kind of a word that the taxonomy does not know."""
+    if not text[0].isalnum() and text != "&":
+        return "mark"
+    text = text.removesuffix("'s")
+    kind = next((kind for kind, words in KINDS if text in words), None)
+    return kind or ("person" if PROFESSION.fullmatch(text) else "word")
 
 
 def _plain(text: str) -> str:
