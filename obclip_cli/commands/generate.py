@@ -126,6 +126,11 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     found = ", ".join(f"{a['attribute']}: {a['value']}" for a in facts["attributes"]) or "none"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("hidden", found)
+    if facts["left_out"]:
+        table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it, only the device's steps do")
+    for attribute in dict.fromkeys(hint["attribute"] for hint in facts["may_reveal"]):
+        words = ", ".join(hint["word"] for hint in facts["may_reveal"] if hint["attribute"] == attribute)
+        table.add_row(f"may reveal {attribute}", f"{words} (every candidate says it)")
     seen = [f"{facts['n']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
     if facts["n"] > SHOWN:
         seen.append(f"... and {facts['n'] - SHOWN} more")
