@@ -79,7 +79,8 @@ def _join(text: str, following: str) -> str:
     if not text.endswith(LEFT_OUT):
         return text + following
     text, following = text.removesuffix(LEFT_OUT), following.lstrip(" ,")
-    text += " " if (text and following[:1].isalnum()) or not following else ""
+    if text and not text.endswith(" ") and (following[:1].isalnum() or not following):
+        text += " "
     return agree(text, following) + following if following else text
 
 

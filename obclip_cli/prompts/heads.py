@@ -31,6 +31,7 @@ def described(units: Units, place: int, *, strictly: bool = False) -> int | None
         if unit.kind == "person":
             return _end_of_compound(units, step, strictly=strictly)
         if unit.text in COORDINATORS:
+            step += _repeats_article(units, step)  # "a young and an old woman"
             comma_before_noun = unit.text == "," and not strictly and _is_person(at(units, step + 1))
             if not comma_before_noun and not _is_modifier(at(units, step + 1), strictly=strictly):
                 break
@@ -48,6 +49,14 @@ def described(units: Units, place: int, *, strictly: bool = False) -> int | None
             break
         step += 1
     return lone
+
+
+def _repeats_article(units: Units, place: int) -> bool:
+    """Whether "and" joins two adjectives and the second has an article of its own."""
+    article, adjective = at(units, place + 1), at(units, place + 2)
+    if article is None or adjective is None or units[place - 1].kind != "adjective":
+        return False
+    return article.text in {"a", "an", "the"} and adjective.kind == "adjective"
 
 
 def _is_modifier(unit: Unit | None, *, strictly: bool = False) -> bool:

@@ -192,7 +192,7 @@ def _apart(units: Units, found: dict[int, Reading]) -> dict[int, Reading]:
     for first, second in itertools.pairwise(attributive):
         one, two = found[first], found[second]
         same = one.anchor == two.anchor and one.form.carries == two.form.carries and one.anchor is not None
-        if same and units[second - 1].text in COORDINATORS:
+        if same and any(unit.text in COORDINATORS for unit in units[first + 1 : second]):
             listed = {unit.text for unit in units[first + 1 : two.anchor]}
             if listed & {"and", "or", "&", "/"}:
                 found[first] = replace(one, anchor=unnamed(first))
