@@ -102,14 +102,15 @@ def _folder_name(config: Config, users: "Users") -> str:
 
 def _detection(file: Path | None, config: Config) -> pd.DataFrame:
     """Precision, recall and F1 of the detector on labelled prompts, by attribute."""
-    from obclip_cli.metrics.detection import detection_scores  # type: ignore[import-untyped]
-    from obclip_cli.prompts.detect import detect, records  # type: ignore[attr-defined]
+    from obclip_cli.metrics.detection import detection_scores
+    from obclip_cli.prompts.detect import records
+    from obclip_cli.prompts.detect_transformer import load_detector
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
     if file is None:
         raise UserError("detection needs labelled prompts: obclip attack detection --file prompts.jsonl")
-    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    return detection_scores(file, lambda prompt: records(detect(prompt, taxonomy), taxonomy))
+    taxonomy, find = load_taxonomy(taxonomy_path(config.pair.taxonomy)), load_detector(config.privacy.detector)
+    return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy))
 
 
 def show(table: pd.DataFrame) -> None:

@@ -1,7 +1,7 @@
 """`obclip candidates`: what would be sent for a prompt, and what that gives away. Loads no model."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +12,6 @@ from obclip_cli.commands import options as o
 from obclip_cli.commands.first_use import ensure_secret
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError
-
-if TYPE_CHECKING:
-    from obclip_cli.prompts.taxonomy import Taxonomy
 
 EPILOG = """
 Examples:
@@ -73,19 +70,25 @@ def look_at(prompt: str, config: Config) -> dict[str, Any]:
     from obclip_cli.device.secret import client_key
     from obclip_cli.prompts.candidates import build_candidates, check_prompt
     from obclip_cli.prompts.decoys import fewest
+    from obclip_cli.prompts.detect import records
+    from obclip_cli.prompts.detect_transformer import load_detector
+    from obclip_cli.prompts.revealing import revealing_words
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
     privacy, taxonomy = config.privacy, load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    find = load_detector(privacy.detector)
     plain = check_prompt(prompt)
-    found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates)
+    found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates, find=find)
     fewest(len(found.prompts), privacy.lambda_)  # before a secret is made for a request that cannot be
     ensure_secret(privacy)
     choice = Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(found)
     return {
         "prompt": plain,
         "strategy": privacy.strategy,
-        "spans": _spans(plain, taxonomy),
+        "spans": records(find(plain, taxonomy), taxonomy),
         "slots": [{"person": p, "attribute": a, "value": v} for (p, a), v in found.slots.items()],
+        "left_out": list(found.left_out),
+        "may_reveal": [{"word": r.word, "attribute": r.attribute} for r in revealing_words(plain, taxonomy, find)],
         "candidates": list(found.prompts),
         "sent": list(choice.sent.prompts),
         "n": choice.n,
@@ -97,23 +100,17 @@ def look_at(prompt: str, config: Config) -> dict[str, Any]:
     }
 
 
-def _spans(prompt: str, taxonomy: "Taxonomy") -> list[dict[str, Any]]:
-    """One record a span and attribute: start, end, text, attribute, value."""
-    from obclip_cli.prompts.detect import detect
-
-    return [
-        {"start": span.start, "end": span.end, "text": span.text, "attribute": attribute, "value": value}
-        for span in detect(prompt, taxonomy)
-        for attribute, value in zip(taxonomy.form(span.form).carries, span.values, strict=True)
-    ]
-
-
 def show(facts: dict[str, Any]) -> None:
     """Print the facts for a person."""
     n, m = facts["n"], facts["m"]
     found = ", ".join(f"{slot['attribute']}: {slot['value']}" for slot in facts["slots"])
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("hidden", found or "nothing: the prompt states no sensitive attribute, so N = 1")
+    if facts["left_out"]:
+        table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it")
+    for attribute in dict.fromkeys(hint["attribute"] for hint in facts["may_reveal"]):
+        words = ", ".join(hint["word"] for hint in facts["may_reveal"] if hint["attribute"] == attribute)
+        table.add_row(f"may reveal {attribute}", f"{words} (every candidate says it)")
     table.add_row("N", f"{n} candidates")
     table.add_row("M", f"{m} of them sent (strategy {facts['strategy']})")
     table.add_row("lambda", _lambda(facts))

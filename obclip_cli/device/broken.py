@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 
 from obclip_cli.device.client import Query
-from obclip_cli.prompts.candidates import CandidateSet
 
 PRONOUN = re.compile(r"\b(?:he|she|his|her|him|himself|herself)\b")
 
@@ -48,4 +47,4 @@ def until_own_row(query: Query) -> float:
 
 
 def _sending(query: Query, prompts: tuple[str, ...], index: int) -> Query:
-    return replace(query, candidates=CandidateSet(prompts, index, query.candidates.slots))
+    return replace(query, candidates=replace(query.candidates, prompts=prompts, index=index))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.errors import UserError
@@ -142,4 +142,4 @@ class Chooser:
 def _subset(candidates: CandidateSet, places: list[int], kept: int) -> CandidateSet:
     """Some candidates in canonical order, with the one that the device goes on with."""
     prompts = tuple(candidates.prompts[place] for place in places)
-    return CandidateSet(prompts, places.index(kept), candidates.slots)
+    return replace(candidates, prompts=prompts, index=places.index(kept))

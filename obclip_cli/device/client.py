@@ -14,6 +14,7 @@ from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -45,6 +46,7 @@ class Client:
         split: which side runs which steps.
         key: the client's secret, for the strategies bucket and dp.
         chance: randomness that the cloud must not be able to repeat; the system's unless given.
+        find: what finds the attributes.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Client:
         privacy: PrivacyConfig,
         key: bytes | None = None,
         chance: random.Random | None = None,
+        find: Detector = detect,
     ) -> None:
         self.pipeline, self.taxonomy = pipeline, taxonomy
         self.split, self.privacy = split, privacy
+        self.find = find
         self.chooser = Chooser(taxonomy, privacy, key, chance or random.SystemRandom())
 
     def prepare(self, prompt: str, seed: int) -> Query:
@@ -69,7 +73,8 @@ class Client:
         plain = check_prompt(prompt)
         if self.privacy.strategy == "none":
             return Query(plain, CandidateSet((plain,), 0, {}), seed)
-        candidates = build_candidates(prompt, self.taxonomy, max_candidates=self.privacy.max_candidates)
+        most = self.privacy.max_candidates
+        candidates = build_candidates(prompt, self.taxonomy, max_candidates=most, find=self.find)
         return self.hide(plain, candidates, seed)
 
     def hide(self, prompt: str, candidates: CandidateSet, seed: int) -> Query:

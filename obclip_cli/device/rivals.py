@@ -7,7 +7,6 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.device.client import Query
-from obclip_cli.prompts.candidates import CandidateSet
 
 END_OF_WORD = "</w>"
 
@@ -33,7 +32,7 @@ class WordPerturbation:
     def __call__(self, query: Query, chance: random.Random) -> Query:
         """The query with its prompt perturbed word by word; nothing else is sent."""
         words = [chance.choices(self.words, self._chances(word))[0] for word in query.prompt.lower().split()]
-        return replace(query, candidates=CandidateSet((" ".join(words),), 0, query.candidates.slots))
+        return replace(query, candidates=replace(query.candidates, prompts=(" ".join(words),), index=0))
 
     def _chances(self, word: str) -> list[float]:
         if word not in self.chances:

@@ -16,7 +16,7 @@ import numpy as np
 
 from obclip_cli.config import MAX_EPSILON
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import Assignment
+from obclip_cli.prompts.canonical import Assignment
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
 
 # Up to this N the sets of one size are enumerated; 16 candidates have at most 12,870 of them.
