@@ -14,7 +14,7 @@ from obclip_cli.attacks.scoring import LEAK, WITHIN
 from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config, plain
 from obclip_cli.game.run import LAMBDA, Arena, run_matrix, schemes_of, users_for
-from obclip_cli.game.sweeps import WITH_LAMBDA, lambda_sweep, query_sweep
+from obclip_cli.game.sweeps import MANY_TIMES, WITH_LAMBDA, lambda_sweep, query_sweep
 from obclip_cli.game.utility import utility_of_draws
 from obclip_cli.report.privacy_plots import plot_privacy
 from obclip_cli.report.tables import write_table
@@ -30,10 +30,11 @@ SWEEP_TEMPLATES, MOST_QUERIES = 8, 12
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `privacy.csv`, `.md`, `.png`, `privacy_promises.md` and the run behind them; return what they show."""
     run_folder = folder / "runs" / f"privacy-{config.pair.name}-{runs.fingerprint(plain(config), LAMBDAS)}"
-    _measure(config, run_folder, progress)
+    if not runs.is_finished(run_folder, config):
+        _measure(config, run_folder, progress)
+        runs.mark_finished(run_folder, config)
     scores, sweep, utility, queries = (
-        pd.read_csv(run_folder / f"{name}.csv", keep_default_na=True)
-        for name in ("scores", "lambda", "utility", "queries")
+        pd.read_csv(run_folder / f"{name}.csv") for name in ("scores", "lambda", "utility", "queries")
     )
     caption = (
         f"{TITLE}. Pair {config.pair.name}: success of every attack on every scheme, in %, * where its 95 % interval "
@@ -49,22 +50,20 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
 
 
 def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
-    """Whatever the run folder lacks."""
-    arena = Arena(config, users=users_for(config, repeats=REPEATS, others=OTHERS), answered=ANSWERED)
-    if not (folder / "scores.csv").exists():
-        run_matrix(arena, schemes_of(arena, [], LAMBDA), list(ATTACKS), folder, progress)
+    """Play, attack and sweep; writes `scores.csv`, `lambda.csv`, `queries.csv` and `utility.csv`."""
+    users = users_for(config, repeats=REPEATS, others=OTHERS)
+    arena = Arena(config, users=users, answered=ANSWERED)
+    run_matrix(arena, schemes_of(arena, [], LAMBDA), list(ATTACKS), folder, progress)
     few = users_for(config, repeats=3, others=3, templates=SWEEP_TEMPLATES)
     text_only = Arena(config, users=few, answered=0)
-    if not (folder / "lambda.csv").exists():
-        advance = progress("lambda", len(LAMBDAS) * len(WITH_LAMBDA))
-        table = lambda_sweep(text_only, LAMBDAS, folder / "lambda", advance)
-        runs.write_text(folder / "lambda.csv", table.to_csv(index=False))
-    if not (folder / "queries.csv").exists():
-        table = query_sweep(text_only, LAMBDA, MOST_QUERIES, folder / "queries", progress("requests", 5))
-        runs.write_text(folder / "queries.csv", table.to_csv(index=False))
-    if not (folder / "utility.csv").exists():
-        table = utility_of_draws(config, LAMBDAS, progress)
-        runs.write_text(folder / "utility.csv", table.to_csv(index=False))
+    steps = progress("lambda", len(LAMBDAS) * len(WITH_LAMBDA)), progress("requests", len(MANY_TIMES))
+    tables = {
+        "lambda": lambda_sweep(text_only, LAMBDAS, folder / "lambda", steps[0]),
+        "queries": query_sweep(text_only, LAMBDA, MOST_QUERIES, folder / "queries", steps[1]),
+        "utility": utility_of_draws(config, LAMBDAS, progress),
+    }
+    for name, table in tables.items():
+        runs.write_text(folder / f"{name}.csv", table.to_csv(index=False))
 
 
 def matrix(scores: pd.DataFrame) -> pd.DataFrame:

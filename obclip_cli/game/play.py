@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline
 
+from obclip_cli import runs
 from obclip_cli.attacks.transcript import Exchange, Transcript, write_transcripts
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import WITH_LAMBDA, Config
@@ -18,7 +19,6 @@ from obclip_cli.game.schemes import Scheme
 from obclip_cli.game.users import Typed, User, Users
 from obclip_cli.prompts.decoys import candidate_values
 from obclip_cli.protocol import CloudResponse
-from obclip_cli.runs import write_text
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,17 @@ class Game:
     answered: int
 
     def play(self, scheme: Scheme, folder: Path) -> None:
-        """Record every user; writes the transcripts and, apart, `truth.csv`."""
+        """Record every user; writes the transcripts and, apart, `truth.csv`. What was played before is kept."""
+        if runs.is_finished(folder, self.config):
+            return
         transcripts, truth = [], ["place,bound"]
         for user in self.users:
             transcript, bound = self._record(scheme, user)
             transcripts.append(transcript)
             truth.append(f"{user.now.candidates.index},{bound}")
         write_transcripts(folder, transcripts)
-        write_text(folder / "truth.csv", "\n".join(truth) + "\n")
+        runs.write_text(folder / "truth.csv", "\n".join(truth) + "\n")
+        runs.mark_finished(folder, self.config)
 
     def _record(self, scheme: Scheme, user: User) -> tuple[Transcript, float]:
         """What the server sees of one user, and what was promised: 1/N + λ."""

@@ -57,9 +57,8 @@ class Arena:
         self._attacks: dict[str, Attack] = {}
 
     def play(self, name: str, scheme: Scheme, folder: Path) -> Path:
-        """Record a scheme into `folder/name`, unless it is there."""
-        if not (folder / name / "truth.csv").exists():
-            self.game.play(scheme, folder / name)
+        """Record a scheme into `folder/name`."""
+        self.game.play(scheme, folder / name)
         return folder / name
 
     def attack(self, folder: Path, names: Sequence[str], advance: Callable[[int], None]) -> pd.DataFrame:

@@ -66,8 +66,7 @@ def query_sweep(arena: Arena, lambda_: float, most: int, folder: Path, advance: 
     repeated, different = IntersectionRepeated(arena.knowledge), IntersectionDifferent(arena.knowledge)
     rows: list[pd.DataFrame] = []
     for name, scheme in schemes_of(arena, MANY_TIMES, lambda_).items():
-        if not (folder / name / "truth.csv").exists():
-            game.play(scheme, folder / name)
+        game.play(scheme, folder / name)
         transcripts = read_transcripts(folder / name)
         for queries in range(1, most + 1):
             same = [replace(t, past=t.past[: queries - 1]) for t in transcripts]

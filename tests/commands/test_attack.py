@@ -41,3 +41,13 @@ def test_bad_input_is_one_line(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     assert_one_line_error(obclip("attack", *arguments, *tiny_pair, "-o", str(tmp_path / "out")), *words)
+
+
+def test_detection_scores_a_labelled_file(obclip: Obclip, tmp_path: Path) -> None:
+    span = {"start": 2, "end": 7, "text": "woman", "attribute": "gender", "value": "female"}
+    (tmp_path / "labelled.jsonl").write_text(json.dumps({"prompt": "a woman cook", "spans": [span]}) + "\n")
+    run = obclip("attack", "detection", "--file", str(tmp_path / "labelled.jsonl"), "--json")
+    assert run.code == 0, run.err
+    assert {row["attribute"]: row["f1"] for row in json.loads(run.out)} == {"gender": 1.0, "all": 1.0}
+    assert_one_line_error(obclip("attack", "detection"), "--file")
+    assert_one_line_error(obclip("attack", "detection", "--file", "/nowhere.jsonl"), "/nowhere.jsonl")

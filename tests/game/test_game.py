@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from obclip_cli import runs
 from obclip_cli.attacks.transcript import FILE, read_transcripts
 from obclip_cli.config import compose_config, taxonomy_path
 from obclip_cli.device.client import Query
@@ -49,7 +50,7 @@ def test_what_is_recorded_holds_no_truth(arena: Arena, tmp_path: Path) -> None:
     """Whoever p* is, the server's record of it is the same; the truth lies in another file."""
     folder = arena.play("all", schemes_of(arena, ["all"], 0.1)["all"], tmp_path)
     transcripts, truth = read_transcripts(folder), pd.read_csv(folder / "truth.csv")
-    assert {path.name for path in folder.iterdir()} == {FILE, "truth.csv"}
+    assert {path.name for path in folder.iterdir()} == {FILE, "truth.csv", runs.FINISHED}
     assert list(truth["place"]) == [*range(10), *range(10)] and set(truth["bound"]) == {0.1}
     assert len({t.seen.message for t in transcripts[:10]}) == 1
     assert len({t.past[0].message for t in transcripts[:10]}) == 1
