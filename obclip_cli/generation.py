@@ -15,6 +15,7 @@ from obclip_cli.cost.architectures import Architecture
 from obclip_cli.cost.run import run_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
+from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.report.contact_sheet import write_contact_sheet
 from obclip_cli.runs import environment, models, write_text
 from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
@@ -91,7 +92,14 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
             {"person": person, "attribute": attribute, "value": value}
             for (person, attribute), value in outcome.query.candidates.slots.items()
         ],
-        "n": len(candidates),
+        "left_out": list(outcome.query.candidates.left_out),
+        "may_reveal": [
+            {"word": revealing.word, "attribute": revealing.attribute}
+            for revealing in revealing_words(outcome.query.prompt, client.taxonomy)
+        ],
+        "n": outcome.query.n,
+        "m": len(candidates),
+        "lambda": round(outcome.query.lambda_, 9),
         "cloud_saw": list(candidates),
         "bytes_up": outcome.bytes_up,
         "bytes_down": outcome.bytes_down,
