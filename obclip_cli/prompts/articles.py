@@ -4,7 +4,7 @@ import re
 
 ARTICLE = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
 # By sound, not by letter: "a european", "a one-eyed", "a unicorn"; "an hour", "an heiress", "an 18-year-old".
-CONSONANT_SOUND = re.compile(r"eu|one\b|once\b|uni(?!n|m)|us(?:e|ua)|ubi|ut[ei]|u[rk][aeiu]", re.IGNORECASE)
+CONSONANT_SOUND = re.compile(r"eu|one\b|once\b|uni(?!n|m)|us(?:e|ua)|ubi|ut[ei]|ukr|u[rk][aeiu]", re.IGNORECASE)
 VOWEL_SOUND = re.compile(r"[aeiou]|hour|heir|honest|honou?r|8|1[18](?!\d)", re.IGNORECASE)
 
 

@@ -53,7 +53,8 @@ FUNCTION_WORDS = DETERMINERS | PREPOSITIONS | CONJUNCTIONS | AUXILIARIES | SUBJE
 # Nouns that name a person or a group of persons, whatever their attributes.
 PERSONS = with_plurals(
     """
-    person actor guide alien human humans individual someone somebody adult couple family folk group team duo
+    person persons host landholder actor guide
+    alien human individual someone somebody adult couple family folk group team duo
     trio gentlefolk parent grandparent sibling relative friend stranger spouse partner lover twin cousin orphan
     neighbor neighbour guest visitor tourist traveler traveller passenger commuter pedestrian passerby bystander
     onlooker spectator fans customer shopper patron client patient student pupil graduate teacher professor

@@ -8,6 +8,7 @@ is made to agree in what the cloud sees.
 from obclip_cli.prompts import english
 from obclip_cli.prompts.english import words
 from obclip_cli.prompts.heads import Units, at
+from obclip_cli.prompts.sentence import Unit
 
 ANIMAL = None
 NO_OBJECT = english.FUNCTION_WORDS - {"her", "his", "all", "both"} | english.ADVERBS
@@ -40,11 +41,16 @@ def antecedent(units: Units, place: int, persons: list[int], gendered: list[int]
     named = [step for step in before if step in gendered]
     if animal_first and not [step for step in named if not _owns(units, step)]:
         return ANIMAL
-    nearest = (named or before)[-1]
+    nearest = before[-1] if _counts_years(at(units, place + 1)) else (named or before)[-1]
     if is_object(units, place) and _is_subject_of(units, nearest, place):
         others = [step for step in (named or before) if step != nearest]
         return others[-1] if others else unnamed(place)
     return nearest
+
+
+def _counts_years(unit: Unit | None) -> bool:
+    """Whether a decade follows: "a girl and a nurse in her forties" is about the nurse."""
+    return unit is not None and any(form.decades for form, _ in unit.meanings)
 
 
 def _owns(units: Units, place: int) -> bool:

@@ -131,7 +131,7 @@ def _nearest(place: int, anchors: dict[int, int]) -> int:
 
 def _always_anchor(form: Form, units: Units, place: int, anchors: dict[int, int]) -> tuple[int, bool]:
     """The person of a form that is read wherever it stands, and whether it stands before that person's noun."""
-    named = {p: anchor for p, anchor in anchors.items() if units[p].meanings} or anchors
+    named = {p: anchor for p, anchor in anchors.items() if units[p].meanings or form.decades} or anchors
     for step in range(place + 1, min(place + 2 + REACH, len(units))) if form.stands_before else ():
         if step in named:
             return named[step], True

@@ -10,6 +10,7 @@ from obclip_cli.prompts.ages import ages
 from obclip_cli.prompts.forms import Form, Taxonomy, Values
 
 WORD = re.compile(r"(?<=\w)['’]s\b|\w+(?:[-'’]\w+)*|[^\w\s]")
+LEAD = re.compile(r"(?<![\w-])\w+")
 PROFESSION = re.compile(r"[a-z]{3,}(?:ologist|ographer|ician|icist|sperson|speople|worker|keeper|maker)s?")
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("function", english.FUNCTION_WORDS),
@@ -63,18 +64,32 @@ def _spelled(prompt: str, taxonomy: Taxonomy) -> Iterator[Unit]:
         if meanings and taken.isdisjoint(range(age.start, age.end)):
             taken |= {*range(age.start, age.end)}
             yield Unit(age.start, age.end, _plain(prompt[age.start : age.end]), _kind(meanings), meanings)
-    for match in _pattern(taxonomy).finditer(prompt):
+    for match in _known(prompt, taxonomy):
         if taken.isdisjoint(range(*match.span())):
             text = _plain(match.group())
             meanings = tuple(taxonomy.meanings.get(text, ()))
             yield Unit(match.start(), match.end(), text, _kind(meanings) if meanings else _plain_kind(text), meanings)
 
 
+def _known(prompt: str, taxonomy: Taxonomy) -> Iterator[re.Match[str]]:
+    """The longest spelling or lookalike at every place, left to right."""
+    patterns, end = _patterns(taxonomy), 0
+    for lead in LEAD.finditer(prompt):
+        pattern = patterns.get(lead.group().lower()) if lead.start() >= end else None
+        if pattern is not None and (match := pattern.match(prompt, lead.start())) is not None:
+            end = match.end()
+            yield match
+
+
 @lru_cache(maxsize=16)
-def _pattern(taxonomy: Taxonomy) -> re.Pattern[str]:
+def _patterns(taxonomy: Taxonomy) -> dict[str, re.Pattern[str]]:
+    """For the first letters of every spelling, a pattern of all that begin so: one for all would be slow."""
     joints = {word: r"\s+" for word in taxonomy.meanings} | {word: r"[\s-]+" for word in taxonomy.lookalikes}
-    words = [re.escape(word).replace(r"\ ", joints[word]) for word in sorted(joints, key=len, reverse=True)]
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE)
+    by_lead: dict[str, list[str]] = {}
+    for word in sorted(joints, key=len, reverse=True):
+        pattern = re.escape(word).replace(r"\ ", joints[word]).replace("'", "['’]")
+        by_lead.setdefault(re.split(r"\W", word)[0], []).append(pattern)
+    return {lead: re.compile(rf"(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE) for lead, words in by_lead.items()}
 
 
 def _words(prompt: str, start: int, end: int) -> Iterator[Unit]:

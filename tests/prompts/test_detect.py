@@ -45,6 +45,7 @@ def test_spans_are_places_in_the_prompt() -> None:
         "a 100 year old oak and a 30-year-old car",
         "a human hand on a man-made lake",
         "a German shepherd guards his bone",
+        "a mother and baby giraffe",
         "temperatures in the forties",
     ],
 )
@@ -66,7 +67,7 @@ def test_words_that_describe_no_person_are_no_spans(prompt: str) -> None:
         ("portrait, young, Indian", [("young", "young"), ("Indian", "indian")]),
         ("a baby boy", [("baby", "young"), ("boy", "male"), ("boy", "young")]),
         ("a Filipina nurse", [("Filipina", "asian")]),
-        ("a mother and baby giraffe; a mother and her son", [("mother", "female"), ("her", "female"), ("son", "male")]),
+        ("a mother and her son", [("mother", "female"), ("her", "female"), ("son", "male")]),
         ("a skier and his poles", [("his", "male")]),
         ("young and old people", [("young", "young"), ("old", "old")]),
         (
@@ -84,7 +85,7 @@ def test_senses(prompt: str, expected: list[tuple[str, str]]) -> None:
 def test_persons_have_numbers_of_their_own() -> None:
     spans = detect("an old man and his young daughter, she waves to a nurse in her forties", TAXONOMY)
     assert {(span.text, span.person) for span in spans} == {
-        ("old", 0), ("man", 0), ("his", 0), ("young", 1), ("daughter", 1), ("she", 1), ("her", 1), ("forties", 1),
+        ("old", 0), ("man", 0), ("his", 0), ("young", 1), ("daughter", 1), ("she", 1), ("her", 2), ("forties", 2),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from obclip_cli.config import taxonomy_path
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
-from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.prompts.taxonomy import Form, load_taxonomy
 
 TAXONOMY = load_taxonomy(taxonomy_path("paper"))
 AGES, GENDERS, ETHNICITIES = TAXONOMY.attributes.values()
@@ -73,3 +73,13 @@ def test_his_eyes_of_the_sixth_template_agree_with_women_too() -> None:
 def test_adjectives_of_things_are_left_alone() -> None:
     assert_closed("an old building at night", 1)
     assert_closed("a young man on an old bench", 6)
+
+
+@pytest.mark.parametrize("form", TAXONOMY.forms, ids=lambda form: form.name)
+def test_every_spelling_is_hidden_where_it_stands_for_a_person(form: Form) -> None:
+    """None stays in sight, and none becomes canonical words that are read differently."""
+    frames = {"adjective": "a {} person", "pronoun": "a man, {} smiles"}
+    for word, _ in form.spellings():
+        found = build(frames.get(form.use, "a {}").format(word))
+        assert found.slots or found.left_out, word
+        assert_closed(found.prompts[0], len(found.prompts))
