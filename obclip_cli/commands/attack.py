@@ -42,6 +42,9 @@ def attack(
         list[str] | None, typer.Option("--scheme", help="Attack this scheme only; may be repeated.")
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", help="For detection: labelled prompts, JSON lines.")] = None,
+    taxonomy: Annotated[
+        str, typer.Option("--taxonomy", help="For detection: a file in configs/privacy/taxonomy.")
+    ] = "paper",
     corpus: Annotated[Path | None, typer.Option("--corpus", help="For context: captions, one a line, or CSV.")] = None,
     language_model: Annotated[str | None, typer.Option("--language-model", help="A folder or hub id.")] = None,
     pair: o.Pair = None,
@@ -54,7 +57,7 @@ def attack(
     name, overrides = o.split_prompt(arguments or [])
     config = o.compose_from(overrides, pair=pair, lambda_=lambda_, seed=seed)
     if name == "detection":
-        table = _detection(file, config)
+        table = _detection(file, taxonomy, config)
     elif (name is None) != every:
         raise UserError("name one attack, as in `obclip attack position`, or give --all")
     elif file is not None:
@@ -100,7 +103,7 @@ def _folder_name(config: Config, users: "Users") -> str:
     return f"{config.pair.name}-{runs.fingerprint(plain(config), users.templates, REPEATS, OTHERS, ANSWERED)}"
 
 
-def _detection(file: Path | None, config: Config) -> pd.DataFrame:
+def _detection(file: Path | None, taxonomy_name: str, config: Config) -> pd.DataFrame:
     """Precision, recall and F1 of the detector on labelled prompts, by attribute."""
     from obclip_cli.metrics.detection import detection_scores
     from obclip_cli.prompts.detect import records
@@ -109,7 +112,7 @@ def _detection(file: Path | None, config: Config) -> pd.DataFrame:
 
     if file is None:
         raise UserError("detection needs labelled prompts: obclip attack detection --file prompts.jsonl")
-    taxonomy, find = load_taxonomy(taxonomy_path(config.pair.taxonomy)), load_detector(config.privacy.detector)
+    taxonomy, find = load_taxonomy(taxonomy_path(taxonomy_name)), load_detector(config.privacy.detector)
     return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy))
 
 

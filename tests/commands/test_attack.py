@@ -50,4 +50,21 @@ def test_detection_scores_a_labelled_file(obclip: Obclip, tmp_path: Path) -> Non
     assert run.code == 0, run.err
     assert {row["attribute"]: row["f1"] for row in json.loads(run.out)} == {"gender": 1.0, "all": 1.0}
     assert_one_line_error(obclip("attack", "detection"), "--file")
+    labelled = ("detection", "--file", str(tmp_path / "labelled.jsonl"), "--taxonomy")
+    assert_one_line_error(obclip("attack", *labelled, "papers"), "did you mean paper")
+
+
+def test_detection_is_by_the_papers_taxonomy_unless_another_is_named(obclip: Obclip, tmp_path: Path) -> None:
+    spans = [
+        {"start": 3, "end": 10, "text": "elderly", "attribute": "age", "value": "old"},
+        {"start": 11, "end": 19, "text": "Nigerian", "attribute": "ethnicity", "value": "african"},
+    ]
+    labelled = tmp_path / "labelled.jsonl"
+    labelled.write_text(json.dumps({"prompt": "an elderly Nigerian cook", "spans": spans}) + "\n")
+    found = {}
+    for more in ([], ["--taxonomy", "emoji"]):
+        run = obclip("attack", "detection", "--file", str(labelled), "--json", *more)
+        found[tuple(more)] = {row["attribute"]: row["f1"] for row in json.loads(run.out)}
+    assert found[()] == {"age": 1.0, "ethnicity": 1.0, "all": 1.0}
+    assert found["--taxonomy", "emoji"]["ethnicity"] == 0.0
     assert_one_line_error(obclip("attack", "detection", "--file", "/nowhere.jsonl"), "/nowhere.jsonl")
