@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from obclip_cli.commands import options as o
 from obclip_cli.commands.progress import progress_bars
+from obclip_cli.commands.score_tables import show_table
 
 EPILOG = """
 Examples:
@@ -66,15 +64,3 @@ def evaluate(
         return
     show_table(table, caption)
     typer.echo(f"written to {folder}")
-
-
-def show_table(table: pd.DataFrame, caption: str) -> None:
-    """Print scores for a person."""
-    from obclip_cli.report.score_table import with_margins
-
-    shown = Table(title=caption, title_justify="left")
-    for column in (narrow := with_margins(table)).columns:
-        shown.add_column(column, justify="left" if column in ("method", "order") else "right")
-    for row in narrow.itertuples(index=False):
-        shown.add_row(*("" if pd.isna(value) else str(value) for value in row))
-    Console().print(shown)
