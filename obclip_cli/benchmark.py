@@ -64,11 +64,12 @@ def caption(config: Config, folder: Path) -> str:
     """What stands over a run's table: what was run, and who gave which score."""
     run = RunFolder(folder, config, [])
     by = run.metrics["examiner"]
+    judged = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
+    judged = f"All scores by {by['features']}" if len(set(by.values())) == 1 else judged
     left_out = f" {len(run.left_out)} prompts cannot be hidden and are left out of every row." if run.left_out else ""
     return (
         f"Dataset {config.dataset['name']}, pair {config.pair.name}, {len(run.samples)} prompts, "
-        f"{config.hybrid.steps} steps, seed {config.seed}. FID, KID and IS by {by['features']}; CLIP score by "
-        f"{by['clip']}; attributes by {by['attributes']}. In brackets: 95 % intervals over images.{left_out}"
+        f"{config.hybrid.steps} steps, seed {config.seed}. {judged}. Intervals are of 95 %, over images.{left_out}"
     )
 
 

@@ -17,7 +17,16 @@ import yaml
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 
-PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "torchmetrics", "open-clip-torch", "numpy")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "torchmetrics",
+    "open-clip-torch",
+    "torch-fidelity",
+    "numpy",
+)
 
 
 def fingerprint(*parts: Any) -> str:

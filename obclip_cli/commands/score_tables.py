@@ -16,7 +16,7 @@ def show_table(table: pd.DataFrame, caption: str) -> None:
 
     console = Console()
     cells = with_margins(table).drop(columns=[column for column in HIDDEN if column in table])
-    text = cells.map(lambda value: "" if pd.isna(value) else str(value))
+    text = cells.map(_cell)
     console.print(caption, highlight=False, style="italic")
     for part in _parts(text, console.width):
         shown = Table()
@@ -25,6 +25,12 @@ def show_table(table: pd.DataFrame, caption: str) -> None:
         for row in part.itertuples(index=False):
             shown.add_row(*row)
         console.print(shown)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.6g}"
+    return "" if value is None else str(value)
 
 
 def _parts(text: pd.DataFrame, width: int) -> Iterator[pd.DataFrame]:

@@ -55,7 +55,7 @@ def _show(folder: Path, asked: str) -> int:
     report = read_sweep(folder)
     if report.table.empty:
         raise UserError(f"all {len(report.failed)} runs failed; the first: {next(iter(report.failed.values()))}")
-    caption = f"Sweep over {asked}. In brackets: 95 % intervals over images."
+    caption = f"Sweep over {asked}. Intervals are of 95 %, over images."
     write_sweep(report, folder, caption=caption)
     plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {asked}")
     show_table(report.table, caption)
