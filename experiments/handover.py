@@ -4,6 +4,7 @@ DPM-Solver++ of order 2 extrapolates from the step before. The paper does not sa
 code lets one scheduler serve both models, which only `history` can do between two machines.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import HANDOVERS, Config
 from obclip_cli.evaluation import Method
+from obclip_cli.images import StoredImages
 from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.tables import write_table
 
@@ -39,10 +41,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `handover.csv`, `.md`, `.png` and the run behind them; return what it shows."""
     ways = methods(config.hybrid.steps)
     run_folder = folder / "runs" / f"handover-{run_name(config, ways)}"
-    if not runs.is_finished(run_folder, config):
-        _, images, _ = run_benchmark(config, ways, run_folder, progress)
-        distances_to_cloud(images).to_csv(run_folder / "distances.csv", index=False)
-        runs.mark_finished(run_folder, config)
+    was_finished = runs.is_finished(run_folder, config)
+    _, images, _ = run_benchmark(config, ways, run_folder, progress)
+    if not (was_finished and (run_folder / "distances.csv").exists()):
+        runs.write_text(run_folder / "distances.csv", distances_to_cloud(images).to_csv(index=False))
     scores = pd.read_csv(run_folder / "scores.csv")
     table = scores[scores["k"].notna()].merge(pd.read_csv(run_folder / "distances.csv"), on="method")
     table["handover"] = table["method"].str.partition(",")[0].where(table["method"] != CLOUD_ONLY)
@@ -58,11 +60,11 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     return f"{caption}\n\n{finding(table)}"
 
 
-def distances_to_cloud(images: dict[str, torch.Tensor]) -> pd.DataFrame:
+def distances_to_cloud(images: Mapping[str, StoredImages | torch.Tensor]) -> pd.DataFrame:
     """Mean PSNR, in dB, of each method's images to those of the large model alone from the same noise."""
-    target = images[CLOUD_ONLY].float()
+    target = images[CLOUD_ONLY][:].float()
     rows = [
-        {"method": name, "psnr_to_cloud": round(float(_psnr(pictures.float(), target)), 3)}
+        {"method": name, "psnr_to_cloud": round(float(_psnr(pictures[:].float(), target)), 3)}
         for name, pictures in images.items()
         if name != CLOUD_ONLY
     ]

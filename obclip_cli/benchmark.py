@@ -1,56 +1,76 @@
-"""Score methods on a dataset: from a configuration to a run folder with images' scores, table and plots."""
+"""Score methods on a dataset: from a configuration to a run folder with images, scores and their intervals."""
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import PartialState
 
-from obclip_cli import runs
-from obclip_cli.config import Config, plain, taxonomy_path
-from obclip_cli.data import Sample, load_dataset
-from obclip_cli.data.emoji import Emoji
+from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.data import Dataset, Sample, load_dataset
+from obclip_cli.data.pictures import resized
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method, Pair, features_of, generate_images, score, step_rows
-from obclip_cli.metrics.judge import Judge
-from obclip_cli.prompts.candidates import build_candidates, check_prompt
+from obclip_cli.evaluation import Method, Pair, outstanding, run_work, step_rows
+from obclip_cli.hiding import Hidden, hide_all
+from obclip_cli.images import StoredImages
+from obclip_cli.methods import baselines_and_obclip, configured_method, is_cloud_only
+from obclip_cli.metrics.examiner import Examiner, load_examiner
+from obclip_cli.metrics.references import reference_features
+from obclip_cli.metrics.scores import BATCH, Examined, estimates, examine
+from obclip_cli.processes import processes
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.run_folder import RunFolder, run_name
 from obclip_cli.scheme import load_pipelines
 
+__all__ = ["Method", "baselines_and_obclip", "configured_method", "load_pair", "run_benchmark", "run_name"]
 ProgressBar = Callable[[str, int], Callable[[int], None]]
+REFERENCE_ROW = "real held-out art"
 
 
-def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
-    """The rows of the paper's Table 3: both ends, Hybrid SD, ObCLIP, and ObCLIP with the configured caches at k."""
-    hybrid, cache = config.hybrid, config.cache
-    longest = config.pair.cloud.steps or hybrid.steps
-    ours = Method("ObCLIP", "server_first", 0, True, handover=hybrid.handover, timestep_shift=hybrid.timestep_shift)
-    hidden = [replace(ours, name=f"ObCLIP, k={k}", switch_point=k) for k in switch_points if k <= longest]
-    methods = [
-        Method("cloud-only", "server_first", longest),
-        Method("device-only", "server_first", 0),
-        *[replace(method, name=method.name.replace("ObCLIP", "Hybrid SD"), hidden=False) for method in hidden],
-        *hidden,
-    ]
-    if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
-        name = f"ObCLIP, k={hybrid.switch_point}, {'cache' if cache.name == 'none' else cache.name}"
-        methods.append(replace(ours, name=name, switch_point=hybrid.switch_point, cache=cache))
-    return methods
+def run_benchmark(
+    config: Config,
+    methods: list[Method],
+    folder: Path,
+    progress: ProgressBar,
+    cloud_only: StoredImages | None = None,
+) -> tuple[pd.DataFrame, dict[str, StoredImages], list[Sample]]:
+    """Generate and score, going on where an earlier call stopped; a finished run is only read.
 
+    Started by accelerate's launcher, every process makes a share of the images and the first one scores them.
 
-def load_judge(config: Config) -> Judge:
-    """The pair's judge.
+    Args:
+        cloud_only: what distances are measured to where no method of this run is the cloud alone.
+
+    Returns:
+        one row a method (and one of the real references, where it is known what they show), each score with its
+        `_low` and `_high`; the images, read from disk when they are looked at; the samples.
 
     Raises:
-        UserError: the pair names none, or it cannot be read.
+        UserError: whatever the user can put right; what was finished is kept.
     """
-    if config.pair.judge is None:
-        raise UserError(f"pair {config.pair.name} names no judge; set pair.judge to an OpenCLIP folder")
-    return Judge(config.pair.judge)
+    run = RunFolder(folder, config, methods)
+    run.check()
+    if not run.is_finished:
+        _Evaluation(run, progress, cloud_only).complete()
+    return run.scores, run.images, run.samples
+
+
+def caption(config: Config, folder: Path) -> str:
+    """What stands over a run's table: what was run, and who gave which score."""
+    run = RunFolder(folder, config, [])
+    by = run.metrics["examiner"]
+    judged = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
+    judged = f"All scores by {by['features']}" if len(set(by.values())) == 1 else judged
+    left_out = f" {len(run.left_out)} prompts cannot be hidden and are left out of every row." if run.left_out else ""
+    return (
+        f"Dataset {config.dataset['name']}, pair {config.pair.name}, {len(run.samples)} prompts, "
+        f"{config.hybrid.steps} steps, seed {config.seed}. {judged}. Intervals are of 95 %, over images.{left_out}"
+    )
 
 
 def load_pair(config: Config) -> Pair:
@@ -59,62 +79,156 @@ def load_pair(config: Config) -> Pair:
     return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
 
 
-def run_benchmark(
-    config: Config, methods: list[Method], folder: Path, progress: ProgressBar
-) -> tuple[pd.DataFrame, dict[str, torch.Tensor], list[Sample]]:
-    """Generate and score; write `config.yaml`, `environment.json` and `scores.csv` into `folder`.
+@dataclass(frozen=True)
+class _Scoring:
+    """What scores are made with."""
 
-    Returns:
-        one row a method (and one of the real references, where their labels are known); the images; the samples.
-    """
-    dataset = load_dataset(config.dataset)
-    judge = load_judge(config)
-    samples = dataset.samples(config.seed)
-    for sample in samples:
-        check_prompt(sample.prompt)
-    if len(samples) < 2:
-        raise UserError("FID needs at least two images; raise dataset.limit")
-    reference = torch.cat([judge(batch) for batch in dataset.references()])
-    if len(reference) < 2:
-        raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has {len(reference)}")
-    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    sets = [build_candidates(s.prompt, taxonomy, max_candidates=config.privacy.max_candidates) for s in samples]
-    pair = load_pair(config)
-    advance = progress("images", step_rows(pair, methods, samples, sets))
-    images = generate_images(pair, samples, methods, sets, advance)
-    prompts, labels = [s.prompt for s in samples], [s.labels for s in samples]
-    rows = [_reference_row(dataset, judge, reference)] if isinstance(dataset, Emoji) else []
-    for method in methods:
-        scores = score(judge, features_of(judge, images[method.name]), prompts, labels, reference)
-        rows.append(_describe(method, pair, [len(found.prompts) for found in sets]) | scores)
-    table = pd.DataFrame(rows)[list(rows[-1])]
-    runs.start(folder, config)
-    runs.write_text(folder / "scores.csv", table.to_csv(index=False))
-    return table, images, samples
+    dataset: Dataset
+    examiner: Examiner
+    reference: torch.Tensor
 
 
-def _describe(method: Method, pair: Pair, counts: list[int]) -> dict[str, Any]:
+class _Evaluation:
+    """An unfinished run."""
+
+    def __init__(self, run: RunFolder, progress: ProgressBar, cloud_only: StoredImages | None) -> None:
+        self.run, self.config, self.progress, self.cloud_only = run, run.config, progress, cloud_only
+
+    def complete(self) -> None:
+        """Make what is missing, then score it."""
+        sharing = processes()
+        dataset = load_dataset(self.config.dataset)
+        taxonomy = load_taxonomy(taxonomy_path(self.config.pair.taxonomy))
+        hidden = hide_all(dataset.samples(self.config.seed), self.config.privacy, taxonomy)
+        _check_enough(hidden)
+        if sharing.is_main_process:
+            scoring = self._prepare_scoring(dataset)
+            pair = load_pair(self.config)
+            self.run.start(hidden.samples, hidden.left_out)
+        sharing.wait_for_everyone()
+        if not sharing.is_main_process:
+            pair = load_pair(self.config)
+        self._generate(pair, hidden, sharing)
+        sharing.wait_for_everyone()
+        if sharing.is_main_process:
+            self._score(pair, hidden, scoring)
+        sharing.wait_for_everyone()
+
+    def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
+        """Before any image is made, so that what cannot be scored is said at once."""
+        examiner = load_examiner(self.config)
+        reference = reference_features(dataset.references(), examiner)
+        if len(reference) == 1:
+            raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has one")
+        return _Scoring(dataset, examiner, reference)
+
+    def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
+        """This process's share of the missing images; whole batches, so that sharing changes none of them."""
+        count, images = len(hidden.samples), self.run.images
+        size = min(max(1, pair.batch // 2), -(-count // sharing.num_processes))  # with guidance an image takes two rows
+        batches = list(outstanding(count, self.run.methods, lambda name, place: images[name].has(place), size))
+        share = [work for batch in batches[sharing.process_index :: sharing.num_processes] for work in batch]
+        rows = sum(step_rows(pair, work, hidden.samples, hidden.sets) for work in share)
+        advance = self.progress("images", rows) if sharing.is_main_process else lambda _: None
+        for work in share:
+            for names, made in run_work(pair, work, hidden.samples, hidden.sets, advance):
+                for name in names:
+                    for place, image in zip(work.places, made, strict=True):
+                        images[name].write(place, image)
+
+    def _score(self, pair: Pair, hidden: Hidden, scoring: _Scoring) -> None:
+        methods = {method.name: method for method in self.run.methods}
+        pending = [name for name in methods if name not in self.run.metrics["methods"]]
+        advance = self.progress("scores", len(pending))
+        for name in pending:
+            examined = self._examine(self.run.images[name], scoring, pair)
+            found = estimates(examined, scoring.reference, scoring.examiner)
+            rows = _rows(methods[name], pair, hidden, self.run.images[name], examined)
+            self.run.add_scores(name, rows, found, _names(scoring.examiner))
+            advance(1)
+        metrics = self.run.metrics["methods"]
+        table = [_described(m, pair, hidden) | _columns(metrics[m.name]) for m in self.run.methods]
+        real = self._reference_row(scoring)
+        frame = pd.DataFrame([*real, *table])
+        self.run.finish(frame[list(table[0])])
+
+    def _examine(self, images: StoredImages, scoring: _Scoring, pair: Pair) -> Examined:
+        size = scoring.dataset.size
+        compared = self._compared()
+        nearest = (resized(batch, size) for batch in compared.batches(BATCH)) if compared is not None else iter(())
+        batches = (resized(batch, size) for batch in images.batches(BATCH))
+        return examine(scoring.examiner, batches, self.run.samples, nearest)
+
+    def _compared(self) -> StoredImages | None:
+        """The cloud's own images of the same noise."""
+        own = [method.name for method in self.run.methods if is_cloud_only(method, self.config)]
+        return self.run.images[own[0]] if own else self.cloud_only
+
+    def _reference_row(self, scoring: _Scoring) -> list[dict[str, Any]]:
+        """What the examiner says of the real images: the ceiling of every score, but for distances to themselves."""
+        shown = getattr(scoring.dataset, "reference_samples", None)
+        if shown is None:
+            return []
+        examined = examine(scoring.examiner, scoring.dataset.references(), shown(), iter(()))
+        found = estimates(examined, torch.empty(0, 0), scoring.examiner)
+        return [{"method": REFERENCE_ROW} | _columns({name: vars(estimate) for name, estimate in found.items()})]
+
+
+def _check_enough(hidden: Hidden) -> None:
+    if len(hidden.samples) >= 2:
+        return
+    if hidden.left_out:
+        prompt, why = next(iter(hidden.left_out.items()))
+        raise UserError(f'FID needs at least two images, and no candidates can be built for "{prompt}": {why}')
+    raise UserError("FID needs at least two images; raise dataset.limit")
+
+
+def _described(method: Method, pair: Pair, hidden: Hidden) -> dict[str, Any]:
     """A method's name, settings and mean cost, over the candidate counts of the prompts."""
-    costs = [pair.macs(method, n) for n in counts]
+    counts = [len(found.prompts) for found in hidden.sets]
+    cost = cache(lambda candidates: pair.macs(method, candidates))
     return {
         "method": method.name,
         "order": method.order,
         "k": method.switch_point,
         "cache": method.cache.name,
         "n": round(mean(counts), 2) if method.hidden else 1,
-        "cloud_gmacs": round(mean(cloud for cloud, _ in costs) / 1e9, 2),
-        "device_gmacs": round(costs[0][1] / 1e9, 2),
+        "cloud_gmacs": round(mean(cost(n)[0] for n in counts) / 1e9, 2),
+        "device_gmacs": round(cost(counts[0])[1] / 1e9, 2),
     }
 
 
-def _reference_row(dataset: Emoji, judge: Judge, reference: torch.Tensor) -> dict[str, Any]:
-    """What the judge says of the real held-out art: the ceiling of every score. It has no FID to itself."""
-    captions = list(dataset.table["caption"])
-    row = {"method": "real held-out art"} | score(judge, reference, captions, dataset.reference_labels(), reference)
-    return row | {"fid": math.nan}
+def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, examined: Examined) -> pd.DataFrame:
+    """One row a prompt."""
+    cost = cache(lambda candidates: pair.macs(method, candidates))
+    rows = []
+    for place, (sample, found) in enumerate(zip(hidden.samples, hidden.sets, strict=True)):
+        on_cloud, on_device = cost(len(found.prompts))
+        rows.append(
+            {
+                "method": method.name,
+                "prompt": sample.prompt,
+                "seed": sample.seed,
+                "image": f"images/{images.folder.name}/{images.path(place).name}",
+                "n": len(found.prompts) if method.hidden else 1,
+                "cloud_macs": on_cloud,
+                "device_macs": on_device,
+                **{score: _short(values[place]) for score, values in examined.each.items()},
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def run_name(config: Config, methods: list[Method]) -> str:
-    """A folder name that says what was run: dataset, pair and a hash of everything else."""
-    names = [method.name for method in methods]
-    return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{runs.fingerprint(plain(config), names)}"
+def _columns(metrics: dict[str, dict[str, float | None]]) -> dict[str, float | None]:
+    """Every score, then the ends of every interval."""
+    values = {name: _short(found["value"]) for name, found in metrics.items()}
+    ends = {f"{name}_{end}": _short(found[end]) for name, found in metrics.items() for end in ("low", "high")}
+    return values | ends
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _names(examiner: Examiner) -> dict[str, str]:
+    return {"features": examiner.features_by, "clip": examiner.clip_by, "attributes": examiner.attributes_by}

@@ -1,4 +1,4 @@
-"""Generate a dataset with several methods from the same noise, and score each.
+"""Generate a dataset with several methods from the same noise.
 
 A candidate's latent does not depend on the other candidates unless they share attention maps. So for scores
 the cloud computes only the rows that are kept, many prompts at once; what all N would cost is counted, not
@@ -6,7 +6,6 @@ run. With shared maps the whole candidate set runs. `tests/test_evaluation.py` c
 images of the whole scheme.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field
 from functools import cached_property
@@ -25,16 +24,11 @@ from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps, trajectory
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split, split
-from obclip_cli.metrics.attribute_accuracy import attribute_accuracy
-from obclip_cli.metrics.clip_score import clip_score
-from obclip_cli.metrics.fid import fid
-from obclip_cli.metrics.inception_score import inception_score
-from obclip_cli.metrics.judge import Judge
 from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.protocol import CloudRequest
 
 Progress = Callable[[int], None]
-BATCH = 50
+DECODED = 16  # latents that the autoencoder takes at once
 
 
 @dataclass(frozen=True)
@@ -82,32 +76,51 @@ class Pair:
         return sum(step.total for step in on_cloud), sum(step.total for step in on_device)
 
 
-def generate_images(
-    pair: Pair, samples: list[Sample], methods: list[Method], sets: list[CandidateSet], advance: Progress
-) -> dict[str, torch.Tensor]:
-    """All samples by all methods: name -> uint8 images (n, 3, H, W).
+@dataclass(frozen=True)
+class Work:
+    """Samples, by their places in the dataset, and the methods whose images of them are to be made."""
+
+    places: tuple[int, ...]
+    methods: tuple[Method, ...]
+
+
+def outstanding(
+    count: int, methods: list[Method], is_done: Callable[[str, int], bool], batch: int
+) -> Iterator[list[Work]]:
+    """What is left to do, batch by batch: in a fresh batch all methods run together and share what they can."""
+    for start in range(0, count, batch):
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for place in range(start, min(start + batch, count)):
+            groups.setdefault(tuple(m.name for m in methods if not is_done(m.name, place)), []).append(place)
+        yield [
+            Work(tuple(places), tuple(m for m in methods if m.name in missing))
+            for missing, places in groups.items()
+            if missing
+        ]
+
+
+def run_work(
+    pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet], advance: Progress
+) -> Iterator[tuple[list[str], torch.Tensor]]:
+    """(names of methods, their uint8 images (n, 3, H, W) of the work's samples) in some order.
 
     Args:
         sets: each sample's candidates.
         advance: told how many step-rows have been run.
     """
-    parts: dict[str, list[torch.Tensor]] = {method.name: [] for method in methods}
-    for start in range(0, len(samples), BATCH):
-        stretch = slice(start, start + BATCH)
-        batch = _Batch(pair, samples[stretch], sets[stretch], advance)
-        for name, latents in batch.run(methods):
-            parts[name].append((decode(pair.device, latents) * 255).round().to(torch.uint8))
-    return {name: torch.cat(images) for name, images in parts.items()}
+    for names, latents in _batch(pair, work, samples, sets, advance).run(list(work.methods)):
+        parts = [decode(pair.device, part) for part in latents.split(DECODED)]
+        yield names, (torch.cat(parts) * 255).round().to(torch.uint8)
 
 
-def step_rows(pair: Pair, methods: list[Method], samples: list[Sample], sets: list[CandidateSet]) -> int:
-    """How many step-rows `generate_images` will report, for a progress bar."""
-    total = 0
-    for start in range(0, len(samples), BATCH):
-        stretch = slice(start, start + BATCH)
-        batch = _Batch(pair, samples[stretch], sets[stretch], lambda _: None)
-        total += sum(way.step_rows for way in batch.ways(methods))
-    return total
+def step_rows(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet]) -> int:
+    """How many step-rows `run_work` will report, for a progress bar."""
+    batch = _batch(pair, work, samples, sets, lambda _: None)
+    return sum(way.step_rows for way in batch.ways(list(work.methods)))
+
+
+def _batch(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet], advance: Progress) -> "_Batch":
+    return _Batch(pair, [samples[i] for i in work.places], [sets[i] for i in work.places], advance)
 
 
 @dataclass(frozen=True)
@@ -179,14 +192,13 @@ class _Batch:
     def _candidate_sets(self, method: Method) -> tuple[tuple[str, ...], ...]:
         return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)
 
-    def run(self, methods: list[Method]) -> Iterator[tuple[str, torch.Tensor]]:
-        """(method's name, final latents) in some order."""
+    def run(self, methods: list[Method]) -> Iterator[tuple[list[str], torch.Tensor]]:
+        """(names of methods that agree, final latents) in some order."""
         for way in self.ways(methods):
             stops = {ending.reached for ending in way.endings}
             reached = self._walk(way, stops) if way.sets is None else self._serve(way, stops)
             for ending, names in way.endings.items():
-                latents = self._finish(way.second, ending, reached[ending.reached])
-                yield from ((name, latents) for name in names)
+                yield names, self._finish(way.second, ending, reached[ending.reached])
 
     def _noise(self, pipeline: DiffusionPipeline) -> State:
         shape = latent_shape(pipeline)
@@ -239,36 +251,3 @@ class _Batch:
         finished = run_steps(pipeline, state, conditioning, ending.stretch, noise_seeds=seeds)
         self.advance(len(self.samples) * (ending.stretch.stop - ending.stretch.start))
         return finished.latents
-
-
-@torch.no_grad()
-def features_of(judge: Judge, images: torch.Tensor, batch: int = 128) -> torch.Tensor:
-    """Unit features (n, d) of uint8 images (n, 3, H, W)."""
-    return torch.cat([judge(part) for part in images.split(batch)])
-
-
-def score(
-    judge: Judge, features: torch.Tensor, prompts: list[str], labels: list[dict[str, str]], reference: torch.Tensor
-) -> dict[str, float]:
-    """All scores of one set of images.
-
-    Args:
-        features: of the images, (n, d).
-        prompts: what the user asked for, one an image.
-        labels: attribute -> value each image should show; empty where the dataset does not say.
-        reference: features of the reference images, (m, d).
-
-    Returns:
-        fid (judge features times 10: squared units), is (over the judge's roles), clip (cosine), and the
-        share of images with the right gender, tone, and role among the judge's top 3; nan where unknown.
-    """
-    scores = {
-        "fid": fid(10 * reference, 10 * features),
-        "is": inception_score(judge.logits("role", features)),
-        "clip": clip_score(features, judge.text(prompts)),
-    }
-    for head, top in (("gender", 1), ("tone", 1), ("role", 3)):
-        wanted = [label.get(head) for label in labels]
-        accuracy = attribute_accuracy(judge.logits(head, features), wanted, judge.labels[head], top=top)
-        scores[f"{head}_top{top}" if top > 1 else head] = accuracy
-    return {name: value if math.isnan(value) else round(value, 4) for name, value in scores.items()}

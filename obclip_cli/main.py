@@ -8,11 +8,13 @@ import typer
 from obclip_cli import __version__
 from obclip_cli.commands import attack as attack_command
 from obclip_cli.commands import candidates as candidates_command
+from obclip_cli.commands import data as data_command
 from obclip_cli.commands import eval as eval_command
 from obclip_cli.commands import generate as generate_command
 from obclip_cli.commands import models as models_command
 from obclip_cli.commands import profile as profile_command
 from obclip_cli.commands import reproduce as reproduce_command
+from obclip_cli.commands import sweep as sweep_command
 from obclip_cli.errors import UserError
 
 app = typer.Typer(
@@ -42,6 +44,8 @@ app.command("generate", epilog=generate_command.EPILOG)(generate_command.generat
 app.command("candidates", epilog=candidates_command.EPILOG)(candidates_command.candidates)
 app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
 app.command("attack", epilog=attack_command.EPILOG)(attack_command.attack)
+app.command("sweep", epilog=sweep_command.EPILOG)(sweep_command.sweep)
+app.add_typer(data_command.app, name="data")
 app.add_typer(models_command.app, name="models")
 app.command("profile", epilog=profile_command.EPILOG)(profile_command.profile)
 app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)

@@ -1,10 +1,12 @@
 """Run folders: every figure in `results/` has one behind it, with its configuration and environment."""
 
+import errno
 import hashlib
 import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,19 @@ import yaml
 
 from obclip_cli.config import Config, plain
 from obclip_cli.diffusion import hub
+from obclip_cli.errors import UserError
 
 FINISHED = ".finished"
-PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "torchmetrics", "open-clip-torch", "numpy")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "torchmetrics",
+    "open-clip-torch",
+    "torch-fidelity",
+    "numpy",
+)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -38,11 +50,40 @@ def environment() -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    """Write a file whole or not at all; errors as in `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        UserError: it cannot be written, or the disk is full.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        what = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another folder with -o"
+        raise UserError(
+            f"cannot write {path} ({error.strerror}); what was finished is kept: {what} and type the same command again"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """A file that a run has written before.
+
+    Raises:
+        UserError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable ({error}); delete it and type the same command again") from error
 
 
 def start(folder: Path, config: Config) -> None:
@@ -86,6 +127,33 @@ def _weights(config: Config) -> str:
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         found.append((copy.source, copy.revision, stats))
     return fingerprint(found)
+
+
+def check_same(folder: Path, config: Config) -> None:
+    """Refuse a folder that holds a run of another configuration.
+
+    Raises:
+        UserError: names the first setting that differs.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    try:
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} is not readable ({error}); choose another folder with -o") from error
+    if difference := _difference(there, plain(config)):
+        raise UserError(f"{folder} holds a run with {difference}; choose another folder with -o")
+
+
+def _difference(there: Any, here: Any, key: str = "") -> str | None:
+    """The first setting in which two configurations differ, in words."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in dict.fromkeys([*there, *here]):
+            if found := _difference(there.get(name), here.get(name), f"{key}.{name}".lstrip(".")):
+                return found
+        return None
+    return None if there == here else f"{key or 'settings'}={there}, not {here}"
 
 
 def _commit() -> str | None:

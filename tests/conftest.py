@@ -1,6 +1,6 @@
 """Fixtures: a tiny random pair in diffusers' own format, so that tests need neither weights nor network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -10,6 +10,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.config import taxonomy_path
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reference statistics are cached here, not in the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from diffusers import StableDiffusionPipeline
 from obclip_cli.benchmark import baselines_and_obclip, load_pair
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
 from obclip_cli.data import Sample
-from obclip_cli.evaluation import Method, generate_images, step_rows
+from obclip_cli.evaluation import Method, Work, outstanding, run_work, step_rows
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.scheme import assemble, oblivious_generation
@@ -20,8 +20,9 @@ def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -
     pair = load_pair(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=0"]))
     sets = [build_candidates(sample.prompt, taxonomy, max_candidates=64) for sample in SAMPLES]
     done: list[int] = []
-    images = generate_images(pair, SAMPLES, methods, sets, done.append)
-    assert sum(done) == step_rows(pair, methods, SAMPLES, sets)
+    work = Work((0, 1, 2), tuple(methods))
+    images = {name: made for names, made in run_work(pair, work, SAMPLES, sets, done.append) for name in names}
+    assert sum(done) == step_rows(pair, work, SAMPLES, sets)
     return images
 
 
@@ -68,10 +69,9 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
     """A canonical prompt looks the same hidden or not, so ObCLIP costs no second run then."""
     pair = load_pair(compose_config([*tiny_pair, "hybrid.steps=10"]))
     samples = [Sample("an old man", 1)]
+    methods = tuple(baselines_and_obclip(compose_config(["hybrid.steps=10"])))
     shared, apart = (
-        step_rows(
-            pair, baselines_and_obclip(compose_config(["hybrid.steps=10"])), samples, [CandidateSet((words,), 0, {})]
-        )
+        step_rows(pair, Work((0,), methods), samples, [CandidateSet((words,), 0, {})])
         for words in ("an old man", "an elderly man")
     )
     assert shared == 10 + 10 + 5
@@ -96,3 +96,13 @@ def test_a_cloud_with_a_schedule_of_its_own_is_scored_on_it() -> None:
     methods = baselines_and_obclip(config)
     assert [method.switch_point for method in methods] == [8, 0, 5, 5]
     assert {method.timestep_shift for method in methods if method.hidden} == {8}
+
+
+def test_only_what_is_missing_is_outstanding() -> None:
+    first, second = Method("first", "server_first", 0), Method("second", "server_first", 1)
+    done = {("first", 0), ("second", 0), ("first", 1), ("second", 3)}
+    batches = list(outstanding(5, [first, second], lambda name, place: (name, place) in done, batch=3))
+    assert batches == [
+        [Work((1,), (second,)), Work((2,), (first, second))],
+        [Work((3,), (first,)), Work((4,), (first, second))],
+    ]

@@ -1,6 +1,6 @@
 """Datasets: one file each, found by the `_target_` of its config. A dataset gives prompts and reference images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,16 +27,23 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """What every dataset offers."""
+    """What every dataset offers.
+
+    Where it is known what the references show, `reference_samples()` gives a `Sample` for each.
+
+    Attributes:
+        size: height and width at which images are scored; None for those that the pair makes.
+    """
 
     name: str
+    size: int | None
 
     def samples(self, seed: int) -> list[Sample]:
         """The prompts to generate, the same for the same seed."""
         ...
 
-    def references(self) -> Iterator[torch.Tensor]:
-        """Batches of reference images, uint8 (n, 3, H, W)."""
+    def references(self) -> Iterable[torch.Tensor]:
+        """Batches of reference images, uint8 (n, 3, H, W); none where a dataset has no references."""
         ...
 
 

@@ -4,19 +4,17 @@ Source: BK-SDM's protocol (plain resize without crop; all validation images are 
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
 
 from obclip_cli.data import Sample
+from obclip_cli.data.pictures import Pictures, check_crop
 from obclip_cli.errors import UserError
 
 EXPECTED = "annotations/captions_val2014.json and val2014/*.jpg"
-SIZE = 256
-BATCH = 32
+CAPTIONS, IMAGES = Path("annotations") / "captions_val2014.json", Path("val2014")
 
 
 class Coco:
@@ -25,41 +23,28 @@ class Coco:
     Args:
         root: the folder that holds `annotations` and `val2014`.
         limit: how many captions, drawn from a seed; null for all.
+        size: height and width at which generated images and references are scored.
+        crop: none squashes references to a square (BK-SDM); center cuts their borders off.
 
     Raises:
         UserError: the folder is missing or not in that layout; names what is wrong.
     """
 
-    def __init__(self, name: str, root: str | None, limit: int | None = None) -> None:
-        self.name, self.limit = name, limit
+    def __init__(
+        self, name: str, root: str | None, limit: int | None = None, size: int = 256, crop: str = "none"
+    ) -> None:
+        self.name, self.limit, self.size, self.crop = name, limit, size, crop
+        check_crop(crop)
         if root is None:
             raise UserError(
-                f"dataset coco needs dataset.root=DIR with {EXPECTED}; download the 2014 val images and "
-                "annotations from cocodataset.org"
+                f"dataset {name} needs dataset.root=DIR with {EXPECTED}; `obclip data coco --root DIR` downloads the "
+                "2014 val images and annotations from cocodataset.org"
             )
         self.root = Path(root).expanduser()
-        self.captions = self._read_captions(self.root / "annotations" / "captions_val2014.json")
+        self.captions = read_captions(self.root / CAPTIONS)
+        check_images(self.root, sorted({name for name, _ in self.captions}))
         if limit is not None and not 1 <= limit <= len(self.captions):
             raise UserError(f"dataset.limit={limit} must lie in 1..{len(self.captions)}, the number of captions")
-
-    def _read_captions(self, path: Path) -> list[tuple[str, str]]:
-        """(image file, caption) of every annotation, ordered by its id."""
-        if not path.exists():
-            raise UserError(
-                f"{path} is missing; dataset.root must hold {EXPECTED}, to be had from cocodataset.org (2014 val)"
-            )
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            files = {image["id"]: image["file_name"] for image in data["images"]}
-            rows = sorted(data["annotations"], key=lambda row: row["id"])
-            captions = [(files[row["image_id"]], " ".join(row["caption"].split())) for row in rows]
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is not COCO's caption file ({error!r}); download it again") from error
-        if empty := [name for name, caption in captions if not caption]:
-            raise UserError(f"{path}: the image {empty[0]} has an empty caption; download the file again")
-        if not captions:
-            raise UserError(f"{path} holds no caption; download it again")
-        return captions
 
     def samples(self, seed: int) -> list[Sample]:
         """`limit` captions of different images where possible, in an order drawn from `seed`."""
@@ -73,23 +58,53 @@ class Coco:
         count = self.limit or len(places)
         return [Sample(self.captions[place][1], seed * 1_000_000 + i) for i, place in enumerate(places[:count])]
 
-    def references(self) -> Iterator[torch.Tensor]:
-        """All images that are named in the annotations, squashed to (n, 3, 256, 256).
+    def references(self) -> Pictures:
+        """All images that are named in the annotations, (n, 3, size, size)."""
+        paths = sorted({str(self.root / IMAGES / name) for name, _ in self.captions})
+        return Pictures(tuple(paths), lambda path: Path(path).read_bytes(), self.size, self.crop)
 
-        Raises:
-            UserError: an image is missing or broken.
-        """
-        names = sorted({name for name, _ in self.captions})
-        for start in range(0, len(names), BATCH):
-            yield torch.stack([self._read_image(name) for name in names[start : start + BATCH]])
 
-    def _read_image(self, name: str) -> torch.Tensor:
-        path = self.root / "val2014" / name
-        try:
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-        except FileNotFoundError as error:
-            raise UserError(f"{path} is missing; dataset.root must hold {EXPECTED}") from error
-        except (UnidentifiedImageError, OSError) as error:
-            raise UserError(f"{path} is not a readable image; download it again") from error
-        return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+def read_captions(path: Path) -> list[tuple[str, str]]:
+    """(image file, caption) of every annotation, ordered by its id.
+
+    Raises:
+        UserError: the file is missing or is not COCO's; an image has no caption.
+    """
+    if not path.exists():
+        raise UserError(
+            f"{path} is missing; dataset.root must hold {EXPECTED}, to be had from cocodataset.org (2014 val)"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        captions = _captions(data)
+        files = {image["file_name"] for image in data["images"]}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not COCO's caption file ({error!r}); download it again") from error
+    if empty := [name for name, caption in captions if not caption]:
+        raise UserError(f"{path}: the image {empty[0]} has an empty caption; download the file again")
+    if without := sorted(files - {name for name, _ in captions}):
+        raise UserError(f"{path}: the image {without[0]} has no caption; download the file again")
+    if not captions:
+        raise UserError(f"{path} holds no caption; download it again")
+    return captions
+
+
+def _captions(data: dict[str, Any]) -> list[tuple[str, str]]:
+    files = {image["id"]: image["file_name"] for image in data["images"]}
+    rows = sorted(data["annotations"], key=lambda row: row["id"])
+    return [(files[row["image_id"]], " ".join(row["caption"].split())) for row in rows]
+
+
+def check_images(root: Path, names: list[str]) -> None:
+    """Every annotated image must be there.
+
+    Raises:
+        UserError: names the first that is missing, and how many are.
+    """
+    folder = root / IMAGES
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if missing := [name for name in names if name not in there]:
+        raise UserError(
+            f"{folder / missing[0]} is missing ({len(missing)} of {len(names)} images); dataset.root must hold "
+            f"{EXPECTED}, and `obclip data coco --root {root}` downloads what is not there"
+        )

@@ -1,21 +1,18 @@
 """The held-out emoji people of the embedded pair: their captions as prompts, their art as references."""
 
-import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
 
 from obclip_cli.data import Sample
+from obclip_cli.data.pictures import Pictures
 from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
 
 ATTRIBUTES = ("gender", "tone", "role", "age")
-BATCH = 128
+COLUMNS = ("file", "caption", *ATTRIBUTES)
 
 
 class Emoji:
@@ -26,42 +23,51 @@ class Emoji:
         limit: how many prompts; more than there are combinations repeats them with other noise.
 
     Raises:
-        UserError: the folder is not such a set.
+        UserError: the folder is not such a set; names the file.
     """
+
+    size = None
 
     def __init__(self, name: str, root: str, limit: int | None = None) -> None:
         self.name, self.limit = name, limit
         self.folder = Path(resolve(root))
-        table = self.folder / "captions.csv"
-        if not table.exists() or not (self.folder / "images.zip").exists():
+        if not (self.folder / "captions.csv").exists() or not (self.folder / "images.zip").exists():
             raise UserError(f"dataset.root={root} has no captions.csv and images.zip; leave dataset.root out")
-        self.table = pd.read_csv(table, keep_default_na=False)
+        self.table = self._read_captions(self.folder / "captions.csv")
         if limit is not None and limit < 1:
             raise UserError(f"dataset.limit={limit} must be at least 1, or null for all prompts")
+
+    def _read_captions(self, path: Path) -> pd.DataFrame:
+        try:
+            table = pd.read_csv(path, keep_default_na=False)
+            with zipfile.ZipFile(self.folder / "images.zip") as archive:
+                stored = set(archive.namelist())
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"{self.folder} is not readable ({error}); leave dataset.root out") from error
+        if missing := [column for column in COLUMNS if column not in table.columns]:
+            raise UserError(f"{path} has no column {missing[0]}; leave dataset.root out")
+        if empty := list(table.loc[table["caption"] == "", "file"]):
+            raise UserError(f"{path}: the image {empty[0]} has an empty caption")
+        if strays := sorted(stored.symmetric_difference(table["file"])):
+            raise UserError(f"{path} and images.zip do not agree about {strays[0]}; leave dataset.root out")
+        return table
 
     def samples(self, seed: int) -> list[Sample]:
         """Combinations in an order drawn from `seed`, each with noise of its own."""
         order = np.random.default_rng(seed).permutation(len(self.table))
         count = self.limit or len(order)
         rows = [self.table.iloc[order[i % len(order)]] for i in range(count)]
-        return [
-            Sample(row["caption"], seed * 1_000_000 + i, {a: row[a] for a in ATTRIBUTES if row[a]})
-            for i, row in enumerate(rows)
-        ]
+        return [Sample(row["caption"], seed * 1_000_000 + i, _labels(row)) for i, row in enumerate(rows)]
 
-    def references(self) -> Iterator[torch.Tensor]:
+    def references(self) -> Pictures:
         """All held-out art, (n, 3, 64, 64)."""
-        with zipfile.ZipFile(self.folder / "images.zip") as archive:
-            names = list(self.table["file"])
-            for start in range(0, len(names), BATCH):
-                pictures = [self._read(archive, name) for name in names[start : start + BATCH]]
-                yield torch.stack(pictures)
+        archive = zipfile.ZipFile(self.folder / "images.zip")
+        return Pictures(tuple(self.table["file"]), archive.read)
 
-    def reference_labels(self) -> list[dict[str, str]]:
+    def reference_samples(self) -> list[Sample]:
         """What each reference image shows, in their order."""
-        return [{a: row[a] for a in ATTRIBUTES if row[a]} for _, row in self.table.iterrows()]
+        return [Sample(row["caption"], 0, _labels(row)) for _, row in self.table.iterrows()]
 
-    @staticmethod
-    def _read(archive: zipfile.ZipFile, name: str) -> torch.Tensor:
-        with Image.open(io.BytesIO(archive.read(name))) as image:
-            return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
+
+def _labels(row: pd.Series) -> dict[str, str]:
+    return {attribute: row[attribute] for attribute in ATTRIBUTES if row[attribute]}

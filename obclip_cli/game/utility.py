@@ -5,14 +5,16 @@ import random
 from collections.abc import Sequence
 from statistics import mean
 
+import numpy as np
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar, load_judge, load_pair
+from obclip_cli.benchmark import ProgressBar, load_pair
 from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.device.choice import Choice, Chooser
-from obclip_cli.evaluation import Method, features_of, generate_images, step_rows
-from obclip_cli.metrics.attribute_accuracy import attribute_accuracy
+from obclip_cli.evaluation import Method, Pair, outstanding, run_work, step_rows
+from obclip_cli.metrics.attribute_accuracy import attribute_hits
+from obclip_cli.metrics.examiner import Examiner, Sight, load_examiner
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import load_taxonomy
 
@@ -58,16 +60,14 @@ def _measure(
     progress: ProgressBar,
 ) -> pd.DataFrame:
     """Generate once for λ = 0, again only what a missing candidate changes, and score each λ."""
-    pair, judge = load_pair(config), load_judge(config)
-    method = Method("hidden", "server_first", config.hybrid.switch_point, hidden=True)
+    pair, examiner = load_pair(config), load_examiner(config)
     changed = {
         lambda_: [i for i, choice in enumerate(choices) if choice is not None and not choice.keeps_own]
         for lambda_, choices in chosen.items()
     }
     prompts = [*samples, *(samples[i] for places in changed.values() for i in places)]
     words = [*sets, *(_sent(chosen[lambda_][i]) for lambda_, places in changed.items() for i in places)]
-    advance = progress("images", step_rows(pair, [method], prompts, words))
-    features = features_of(judge, generate_images(pair, prompts, [method], words, advance)["hidden"])
+    seen = _see(pair, examiner, config.hybrid.switch_point, prompts, words, progress)
     rows, start = [], len(samples)
     for lambda_, places in changed.items():
         row_of = list(range(len(samples)))
@@ -75,13 +75,35 @@ def _measure(
             row_of[place] = start + offset
         start += len(places)
         shares = [
-            attribute_accuracy(
-                judge.logits(head, features[row_of]), [s.labels.get(head) for s in samples], judge.labels[head]
+            np.nanmean(
+                attribute_hits(
+                    seen.attribute_logits[head][row_of],
+                    [s.labels.get(head) for s in samples],
+                    examiner.labels[head],
+                    top=1,
+                )
             )
             for head in ("gender", "tone")
         ]
         rows.append({"lambda": lambda_, "images": len(samples), "replaced": len(places), "right": mean(shares)})
     return pd.DataFrame(rows)
+
+
+def _see(
+    pair: Pair,
+    examiner: Examiner,
+    switch_point: int,
+    samples: list[Sample],
+    sets: list[CandidateSet],
+    progress: ProgressBar,
+) -> Sight:
+    """Generate every sample's image by ObCLIP and look at all of them, in the order of the samples."""
+    method = Method("hidden", "server_first", switch_point, hidden=True)
+    batches = outstanding(len(samples), [method], lambda name, place: False, max(1, pair.batch // 2))
+    work = [part for batch in batches for part in batch]
+    advance = progress("images", sum(step_rows(pair, part, samples, sets) for part in work))
+    images = [made for part in work for _, made in run_work(pair, part, samples, sets, advance)]
+    return Sight.together([examiner.see(batch) for batch in images])
 
 
 def _sent(choice: Choice | None) -> CandidateSet:

@@ -1,20 +1,22 @@
-"""How often an image shows the attribute that its prompt asked for, by a judge's linear head."""
+"""Whether an image shows the attribute that its prompt asked for."""
 
-import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 
-def attribute_accuracy(logits: torch.Tensor, wanted: list[str | None], classes: list[str], *, top: int = 1) -> float:
-    """Share of images whose wanted value is among the `top` classes; nan if none is wanted.
+def attribute_hits(logits: torch.Tensor, wanted: Sequence[str | None], classes: list[str], *, top: int) -> np.ndarray:
+    """1 where the wanted value is among the `top` classes, 0 where not, nan where none is wanted or known; (n,).
 
     Args:
         logits: (n, classes).
         wanted: the value each prompt asked for, None where it asked for none.
     """
-    rows = [i for i, value in enumerate(wanted) if value in classes]
-    if not rows:
-        return math.nan
-    best = logits[rows].topk(min(top, len(classes)), dim=1).indices
-    places = torch.tensor([classes.index(wanted[i]) for i in rows])  # type: ignore[arg-type]
-    return float((best == places[:, None]).any(1).float().mean())
+    best = logits.topk(min(top, len(classes)), dim=1).indices.tolist()
+    return np.array(
+        [
+            float(classes.index(value) in places) if value in classes else np.nan
+            for value, places in zip(wanted, best, strict=True)
+        ]
+    )

@@ -10,7 +10,12 @@ from torch import nn
 from torchvision.transforms.v2 import functional as vision
 
 from obclip_cli.diffusion.models import resolve
+from obclip_cli.digests import weights_digest
 from obclip_cli.errors import UserError
+from obclip_cli.metrics.examiner import Sight
+
+CLASSES = "role"  # the head whose classes the inception score is taken over
+SCALE = 10  # unit features are spread too little for the heads, and for readable distances
 
 
 class Judge(nn.Module):
@@ -37,16 +42,31 @@ class Judge(nn.Module):
             raise UserError(f"the judge in {path} cannot be read ({str(error).splitlines()[0][:160]})") from error
         preprocess = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]
         self.size, self.mean, self.std = preprocess["size"], preprocess["mean"], preprocess["std"]
-        self.num_features: int = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]["embed_dim"]
+        self.features_by = self.clip_by = self.attributes_by = f"the judge {path}"
+        self.features_digest = weights_digest(folder)
 
     @staticmethod
     def _read_heads(folder: Path) -> tuple[dict[str, list[str]], nn.ModuleDict]:
+        if not (folder / "labels.json").exists():
+            return {}, nn.ModuleDict()
         labels: dict[str, list[str]] = json.loads((folder / "labels.json").read_text())
         weights = load_file(folder / "heads.safetensors")
         width = weights[f"{next(iter(labels))}.weight"].shape[1]
         heads = nn.ModuleDict({name: nn.Linear(width, len(classes)) for name, classes in labels.items()})
         heads.load_state_dict({key: value.float() for key, value in weights.items()})
         return labels, heads.eval()
+
+    def see(self, images: torch.Tensor) -> Sight:
+        """Look at uint8 images (n, 3, H, W); the features are the embeddings times 10."""
+        embeddings = self(images.to(self._device))
+        logits = {head: self.logits(head, embeddings).cpu() for head in self.labels}
+        embeddings = embeddings.cpu()
+        classes = logits.get(CLASSES, embeddings.new_empty(len(embeddings), 0))
+        return Sight(SCALE * embeddings, classes, embeddings, logits)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -60,11 +80,11 @@ class Judge(nn.Module):
     @torch.no_grad()
     def text(self, prompts: list[str]) -> torch.Tensor:
         """Unit-length text features (n, d)."""
-        features: torch.Tensor = self.clip.encode_text(self.tokenizer(prompts), normalize=True)
-        return features
+        features: torch.Tensor = self.clip.encode_text(self.tokenizer(prompts).to(self._device), normalize=True)
+        return features.cpu()
 
     @torch.no_grad()
     def logits(self, head: str, features: torch.Tensor) -> torch.Tensor:
         """Class scores (n, classes) of one attribute head."""
-        scores: torch.Tensor = self.heads[head](10 * features)
+        scores: torch.Tensor = self.heads[head](SCALE * features)
         return scores

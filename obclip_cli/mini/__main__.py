@@ -18,7 +18,7 @@ import typer
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from obclip_cli.benchmark import baselines_and_obclip, run_benchmark
+from obclip_cli.benchmark import baselines_and_obclip, run_benchmark, run_name
 from obclip_cli.commands.progress import progress_bars
 from obclip_cli.config import compose_config
 from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
@@ -101,9 +101,10 @@ class Workshop:
         """Score the released weights on 500 prompts and describe them."""
         weights = package_folder() / "mini" / "weights"
         config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
-        place = self.folder / "scores"
+        methods = baselines_and_obclip(config)
+        place = self.folder / "scores" / run_name(config, methods)  # new weights get a run of their own
         with progress_bars() as bar:
-            run_benchmark(config, baselines_and_obclip(config), place, bar)
+            run_benchmark(config, methods, place, bar)
         card.write_card(
             package_folder() / "mini" / "MODEL_CARD.md",
             table=self.table,

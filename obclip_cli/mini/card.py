@@ -14,6 +14,7 @@ from obclip_cli.mini.art import HELD_OUT_SHARE, STYLES
 from obclip_cli.mini.autoencoder import held_out_psnr
 from obclip_cli.mini.captions import MAX_TOKENS
 from obclip_cli.mini.released import training_record
+from obclip_cli.report.score_table import with_intervals
 from obclip_cli.runs import environment
 
 STAGES = ("autoencoder", "judge", "cloud", "device")
@@ -71,11 +72,16 @@ def write_card(
         f"On 500 prompts of held-out combinations, 25 DPM-Solver++ steps, guidance {guidance_scale:g}, seed 0. The",
         "guidance was chosen on 300 combinations seen in training. The first row is the judge on real held-out art,",
         "the ceiling of every other row.\n",
-        scores.astype(object).where(scores.notna(), "").to_markdown(index=False) + "\n",
+        _scores(scores),
         targets.strip() + "\n",
         LIMITS,
     ]
     path.write_text("\n".join(sections))
+
+
+def _scores(scores: pd.DataFrame) -> str:
+    table = with_intervals(scores)
+    return table.astype(object).where(table.notna(), "").to_markdown(index=False) + "\n"
 
 
 LIMITS = """## Limits

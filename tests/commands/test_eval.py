@@ -23,13 +23,18 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
     assert names == {
         "config.yaml",
         "environment.json",
+        "methods.json",
+        "samples.json",
+        "images",
+        "results.csv",
+        "metrics.json",
         "scores.csv",
         "table.csv",
         "table.md",
         "scores.png",
         "images.png",
     }
-    table = pd.read_csv(tmp_path / "table.csv").set_index("method")
+    table = pd.read_csv(tmp_path / "scores.csv").set_index("method")
     assert list(table.index) == ["real held-out art", "cloud-only", "device-only", "Hybrid SD, k=5", "ObCLIP, k=5"]
     assert table.loc["real held-out art", "tone"] > 0.5 > table.loc["cloud-only", "role_top3"]
     assert pd.isna(table.loc["real held-out art", "fid"]) and (table["fid"].dropna() > 0).all()
@@ -57,7 +62,6 @@ def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_pa
         (["--dataset", "imagenet"], ["imagenet"]),
         (["dataset.limit=1"], ["at least two"]),
         (["dataset.limit=0"], ["dataset.limit=0"]),
-        (["pair.judge=null"], ["pair.judge"]),
         (["pair.judge=/nowhere"], ["/nowhere"]),
     ],
 )
@@ -66,3 +70,15 @@ def test_bad_input_is_one_line(
 ) -> None:
     assert_one_line_error(obclip("eval", *arguments, "-o", str(tmp_path), *tiny_pair), *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_judge_the_papers_networks_are_asked_for(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    run = obclip("eval", "pair.judge=null", "-o", str(tmp_path / "out"), *tiny_pair, *FAST)
+    assert_one_line_error(run, "Inception-v3", "no route to host", str(tmp_path / "torch"), "pair.judge")

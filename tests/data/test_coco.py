@@ -59,6 +59,30 @@ def test_references_are_squashed_to_256(coco_folder: Path) -> None:
     assert images.shape == (4, 3, 256, 256) and images.dtype == torch.uint8
 
 
+def test_the_centre_crop_is_a_config_of_its_own(coco_folder: Path) -> None:
+    squashed, cropped = (
+        torch.cat(
+            list(
+                load_dataset(
+                    compose_config([f"dataset={name}", f"dataset.root={coco_folder}", "dataset.limit=2"]).dataset
+                ).references()
+            )
+        )
+        for name in ("coco", "coco_crop")
+    )
+    assert squashed.shape == cropped.shape and not torch.equal(squashed, cropped)
+    with Image.open(coco_folder / "val2014" / "COCO_val2014_000000000001.jpg") as image:  # 30 x 20 pixels
+        middle = image.crop((5, 0, 25, 20)).resize((256, 256), Image.Resampling.BICUBIC)
+    assert torch.equal(cropped[0], torch.from_numpy(np.array(middle)).permute(2, 0, 1))
+    with pytest.raises(UserError, match="choose one of: none, center"):
+        load_dataset(compose_config(["dataset=coco", f"dataset.root={coco_folder}", "dataset.crop=left"]).dataset)
+
+
+def test_bk_sdms_number_of_captions_is_the_default() -> None:
+    config = compose_config(["dataset=coco"]).dataset
+    assert (config["limit"], config["size"], config["crop"]) == (30_000, 256, "none")
+
+
 def test_a_missing_root_says_what_is_expected_and_where_to_get_it() -> None:
     with pytest.raises(UserError, match=r"dataset\.root=DIR.*captions_val2014\.json.*cocodataset\.org"):
         load(None)
@@ -76,6 +100,8 @@ def test_broken_folders_name_the_file(coco_folder: Path) -> None:
     picture.unlink()
     with pytest.raises(UserError, match=r"000000000002\.jpg is missing"):
         list(load(coco_folder).references())
+    with pytest.raises(UserError, match=r"1 of 4 images.*obclip data coco"):
+        load(coco_folder)
     captions = coco_folder / "annotations" / "captions_val2014.json"
     whole = captions.read_text()
     for broken in (
@@ -83,6 +109,7 @@ def test_broken_folders_name_the_file(coco_folder: Path) -> None:
         "[]",
         whole.replace("image_id", "picture"),
         whole.replace("A woman  riding horse 1 again 0", " "),
+        whole.replace('"image_id": 2,', '"image_id": 1,'),
     ):
         captions.write_text(broken)
         with pytest.raises(UserError, match="captions_val2014"):

@@ -1,0 +1,65 @@
+"""`obclip sweep`: one run for every combination of settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from obclip_cli.commands import options as o
+from obclip_cli.errors import UserError
+
+EPILOG = """
+Examples:
+
+obclip sweep hybrid.switch_point=0,5,10,15,20,25
+
+obclip sweep hybrid.switch_point=10 cache=none,paper_k10 seed='range(0,3)' dataset.limit=50
+
+obclip sweep hybrid.switch_point=0,5,10 hydra/launcher=joblib hydra.launcher.n_jobs=2
+"""
+
+
+def sweep(
+    overrides: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE,VALUE...", help="Hydra overrides, some with several values.")
+    ],
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Names in configs/dataset.")] = None,
+    pair: Annotated[str | None, typer.Option("--pair", help="Names in configs/pair.")] = None,
+    output: o.Output = None,
+) -> None:
+    """Score ObCLIP at every combination of settings; one table and one plot over all of them."""
+    from obclip_cli import sweep as sweeping
+    from obclip_cli.generation import check_writable
+    from obclip_cli.runs import fingerprint
+
+    named = {"dataset": dataset, "pair": pair}
+    asked = [*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None)]
+    folder = output or Path("results/sweeps") / fingerprint(sweeping.settings_of(asked))
+    check_writable(folder)
+    try:
+        sweeping.sweep(asked, folder)
+    finally:  # what was finished is shown, also after Ctrl-C
+        if any(folder.glob("jobs/*/job.json")):
+            failed = _show(folder, " ".join(asked))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(folder: Path, asked: str) -> int:
+    """Write and print the table; how many jobs failed."""
+    from obclip_cli.commands.score_tables import show_table
+    from obclip_cli.report.sweep_plot import plot_sweep_runs
+    from obclip_cli.report.sweep_report import read_sweep, write_sweep
+
+    report = read_sweep(folder)
+    if report.table.empty:
+        raise UserError(f"all {len(report.failed)} runs failed; the first: {next(iter(report.failed.values()))}")
+    caption = f"Sweep over {asked}. Intervals are of 95 %, over images."
+    write_sweep(report, folder, caption=caption)
+    plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {asked}")
+    show_table(report.table, caption)
+    for setting, why in report.failed.items():
+        Console(stderr=True).print(f"failed: {setting}: {why}", highlight=False, markup=False, soft_wrap=True)
+    typer.echo(f"written to {folder}")
+    return len(report.failed)

@@ -1,0 +1,129 @@
+"""The paper's examiners: Inception-v3 for FID, KID and IS, OpenCLIP ViT-g/14 for the CLIP score and for attributes."""
+
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import get_model_preprocess_cfg
+from torch import nn
+from torch.nn import functional
+
+from obclip_cli.diffusion.hub import reason
+from obclip_cli.diffusion.models import default_device
+from obclip_cli.digests import weights_digest
+from obclip_cli.errors import UserError
+from obclip_cli.metrics.examiner import Sight
+from obclip_cli.prompts.taxonomy import Taxonomy
+
+CLIP, CLIP_WEIGHTS = "ViT-g-14", "laion2b_s34b_b88k"  # as BK-SDM and the paper evaluate
+INCEPTION_HASH = "6726825d"  # the start of its SHA-256, which torch's files carry in their names
+INSTEAD = "or set pair.judge to an OpenCLIP folder"
+
+
+class PublicExaminer:
+    """Two public networks, and attributes by zero-shot classification.
+
+    Args:
+        inception: gives (features (n, 2048), logits (n, 1008)) of uint8 images, as torch-fidelity's does.
+        clip: an OpenCLIP model with its tokenizer, image size and normalisation.
+    """
+
+    def __init__(self, inception: nn.Module, digest: str, clip: "Clip", taxonomy: Taxonomy) -> None:
+        self.inception, self.clip, self.features_digest = inception, clip, digest
+        self.features_by = "Inception-v3 (torch-fidelity)"
+        self.clip_by = f"OpenCLIP {clip.name}"
+        self.attributes_by = f"zero-shot OpenCLIP {clip.name}"
+        self.labels = {attribute: list(values) for attribute, values in taxonomy.attributes.items()}
+        self._wordings = {attribute: clip.text(wordings(values)) for attribute, values in self.labels.items()}
+
+    @classmethod
+    def load(cls, taxonomy: Taxonomy) -> "PublicExaminer":
+        """Both with their published weights.
+
+        Raises:
+            UserError: they are neither here nor within reach.
+        """
+        inception, digest = load_inception()
+        return cls(inception, digest, Clip.published(), taxonomy)
+
+    @torch.no_grad()
+    def see(self, images: torch.Tensor) -> Sight:
+        """Look at uint8 images (n, 3, H, W)."""
+        features, logits = self.inception(images.to(default_device()))
+        embeddings = self.clip.see(images)
+        attributes = {attribute: embeddings @ texts.T for attribute, texts in self._wordings.items()}
+        return Sight(features.cpu(), logits.cpu(), embeddings, attributes)
+
+    def text(self, prompts: list[str]) -> torch.Tensor:
+        """Unit-length embeddings (n, e)."""
+        return self.clip.text(prompts)
+
+
+class Clip:
+    """An OpenCLIP model as images and texts are embedded with it."""
+
+    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
+        self.model, self.tokenizer, self.name = model.eval().to(default_device()), tokenizer, name
+        settings = get_model_preprocess_cfg(model)
+        size = settings["size"]
+        self.size = size if isinstance(size, int) else size[0]
+        self.mean, self.std = (torch.tensor(settings[key]).view(3, 1, 1) for key in ("mean", "std"))
+
+    @classmethod
+    def published(cls) -> "Clip":
+        """ViT-g/14 with the weights that the paper's CLIP scores come from."""
+        try:
+            model = open_clip.create_model(CLIP, pretrained=CLIP_WEIGHTS)
+        except Exception as error:
+            raise UserError(
+                f"OpenCLIP {CLIP} ({CLIP_WEIGHTS}, 5.5 GB) is not on this machine and cannot be fetched "
+                f"({reason(error)}); run once where huggingface.co is within reach, {INSTEAD}"
+            ) from error
+        return cls(model, open_clip.get_tokenizer(CLIP), f"{CLIP} {CLIP_WEIGHTS}")
+
+    @torch.no_grad()
+    def see(self, images: torch.Tensor) -> torch.Tensor:
+        """Unit-length embeddings (n, e) of uint8 images (n, 3, H, W), squashed to the model's own size."""
+        pixels = images.float().div(255)
+        if pixels.shape[-2:] != (self.size, self.size):
+            pixels = functional.interpolate(
+                pixels, (self.size, self.size), mode="bicubic", antialias=True, align_corners=False
+            ).clamp(0, 1)
+        embedded: torch.Tensor = self.model.encode_image(
+            ((pixels - self.mean) / self.std).to(default_device()), normalize=True
+        )
+        return embedded.cpu()
+
+    @torch.no_grad()
+    def text(self, prompts: list[str]) -> torch.Tensor:
+        """Unit-length embeddings (n, e)."""
+        embedded: torch.Tensor = self.model.encode_text(self.tokenizer(prompts).to(default_device()), normalize=True)
+        return embedded.cpu()
+
+
+def wordings(values: list[str]) -> list[str]:
+    """What an image of a person with each value is described as."""
+    return [f"a photo of {'an' if value[0] in 'aeiou' else 'a'} {value} person" for value in values]
+
+
+def load_inception() -> tuple[nn.Module, str]:
+    """The Inception-v3 that FID is defined with, and a digest of its weights. Source: torch-fidelity.
+
+    Raises:
+        UserError: the weights are neither here nor within reach.
+    """
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rpartition("/")[2]
+    try:
+        if not weights.exists():
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(weights), hash_prefix=INCEPTION_HASH)
+        network = FeatureExtractorInceptionV3("inception-v3", ["2048", "logits_unbiased"], str(weights))
+    except Exception as error:
+        raise UserError(
+            f"Inception-v3's weights (95 MB) are not on this machine and cannot be fetched ({reason(error)}); "
+            f"put {URL_INCEPTION_V3} at {weights}, {INSTEAD}"
+        ) from error
+    return network.to(default_device()), weights_digest(weights)

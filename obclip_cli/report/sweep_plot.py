@@ -1,0 +1,68 @@
+"""The plot over all runs of a sweep."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+from obclip_cli.report.score_table import measured
+from obclip_cli.report.sweep_report import SweepReport
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+PANELS = {
+    "fid": "FID ↓",
+    "clip": "CLIP score ↑",
+    "ssim": "SSIM to cloud-only ↑",
+    "tone": "skin tone right ↑",
+    "gender": "gender right ↑",
+}
+MOST_PANELS = 4
+
+
+def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
+    """One panel a score over the swept number with most values; one line for each combination of the others.
+
+    Bars are 95 % intervals; grey lines are the large and the small model alone.
+    """
+    runs = report.runs
+    over = _horizontal(runs, report.swept)
+    others = [key for key in report.swept if key != over]
+    labels = _labels(runs, others)
+    names = [name for name in PANELS if name in measured(runs) and runs[name].notna().any()][:MOST_PANELS]
+    figure, axes = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.6), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], names, strict=True):
+        for label, line in runs.groupby(labels, sort=False) if over else [("", runs)]:
+            line = line.sort_values(over) if over else line
+            _draw(axis, line[over] if over else labels[line.index], line, name, str(label))
+        for (_, row), style in zip(report.baselines.iterrows(), ("--", ":"), strict=False):
+            axis.axhline(row[name], linestyle=style, color="grey", linewidth=1, label=row["method"])
+        axis.set(title=PANELS[name], xlabel=over or "")
+        axis.tick_params(axis="x", rotation=0 if over else 30)
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=7)
+    figure.suptitle(title, fontsize=9)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _draw(axis: Axes, places: pd.Series, line: pd.DataFrame, name: str, label: str) -> None:
+    below, above = line[name] - line[f"{name}_low"], line[f"{name}_high"] - line[name]
+    ends = [end.fillna(0).clip(lower=0) for end in (below, above)]
+    style = "o-" if label else "o"
+    axis.errorbar(places, line[name], yerr=ends, fmt=style, capsize=2, markersize=4, label=label or "runs")
+
+
+def _horizontal(runs: pd.DataFrame, swept: list[str]) -> str | None:
+    """The numeric setting with most values."""
+    numeric = [key for key in swept if pd.api.types.is_numeric_dtype(runs[key]) and runs[key].nunique() > 1]
+    return max(numeric, key=lambda key: runs[key].nunique(), default=None)
+
+
+def _labels(runs: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """What the other settings of each run are."""
+    if not keys:
+        return runs["method"].str.partition(",")[0]
+    return runs[keys].apply(lambda row: ", ".join(f"{key}={value}" for key, value in row.items()), axis=1)

@@ -1,0 +1,169 @@
+"""The folder of one evaluation: what is finished in it, and what it may be continued with.
+
+config.yaml, environment.json   what was asked for, and where it ran
+methods.json, samples.json      the methods with their models' weights; the prompts with their noise
+images/METHOD/000000.png        one file an image
+results.csv, metrics.json       what was seen in each image; each method's scores with their intervals
+scores.csv                      one row a method; written last
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from obclip_cli import runs
+from obclip_cli.config import Config, PairConfig, plain
+from obclip_cli.data import Sample
+from obclip_cli.diffusion import hub
+from obclip_cli.diffusion.models import resolve
+from obclip_cli.digests import weights_digest
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation import Method
+from obclip_cli.images import StoredImages, stored_images
+from obclip_cli.metrics.intervals import Estimate
+
+ELSEWHERE = "choose another folder with -o"
+
+
+class RunFolder:
+    """A run's files. Nothing is written before `start`."""
+
+    def __init__(self, folder: Path, config: Config, methods: list[Method]) -> None:
+        self.folder, self.config, self.methods = folder, config, methods
+        self.names = [method.name for method in methods]
+
+    def check(self) -> None:
+        """Refuse a folder that this run must not go on in.
+
+        Raises:
+            UserError: it holds a run of another configuration, other methods or other weights.
+        """
+        runs.check_same(self.folder, self.config)
+        if self._methods_path.exists() and runs.read_json(self._methods_path) != self._identity:
+            raise UserError(f"{self.folder} holds a run of other methods, or of models with other weights; {ELSEWHERE}")
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        found = {"methods": [asdict(method) for method in self.methods], "weights": pair_weights(self.config.pair)}
+        as_read: dict[str, Any] = json.loads(json.dumps(found))
+        return as_read
+
+    @property
+    def _methods_path(self) -> Path:
+        return self.folder / "methods.json"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every score is there and was made here: a fresh clone makes committed runs again."""
+        return (self.folder / "scores.csv").exists() and runs.is_finished(self.folder, self.config)
+
+    def start(self, samples: list[Sample], left_out: Mapping[str, str]) -> None:
+        """Write what the run is about.
+
+        Args:
+            left_out: prompts that no method is run on, and why.
+
+        Raises:
+            UserError: the run was begun with other prompts.
+        """
+        described = json.loads(json.dumps({"samples": [asdict(s) for s in samples], "left_out": dict(left_out)}))
+        path = self.folder / "samples.json"
+        if path.exists() and runs.read_json(path) != described:
+            raise UserError(f"{self.folder} holds a run of other prompts: the dataset has changed; {ELSEWHERE}")
+        if (self.folder / "scores.csv").exists() and not self.is_finished:
+            for name in ("scores.csv", "results.csv", "metrics.json"):  # of a run that was made elsewhere
+                (self.folder / name).unlink(missing_ok=True)
+        runs.start(self.folder, self.config)
+        runs.write_text(self._methods_path, _as_json(self._identity))
+        runs.write_text(path, _as_json(described))
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The prompts, once the run has started."""
+        return [Sample(**row) for row in runs.read_json(self.folder / "samples.json")["samples"]]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Prompts that no method was run on, and why."""
+        found: dict[str, str] = runs.read_json(self.folder / "samples.json")["left_out"]
+        return found
+
+    @cached_property
+    def images(self) -> dict[str, StoredImages]:
+        """Each method's images, finished or not."""
+        return stored_images(self.folder, self.names, len(self.samples))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """`examiner` (who gave which score) and `methods` (name -> score -> value, low, high) so far."""
+        path = self.folder / "metrics.json"
+        found: dict[str, Any] = runs.read_json(path) if path.exists() else {"examiner": {}, "methods": {}}
+        return found
+
+    def add_scores(self, name: str, rows: pd.DataFrame, found: dict[str, Estimate], examiner: dict[str, str]) -> None:
+        """Store one method's rows (one a prompt) and scores."""
+        metrics = self.metrics
+        results = self.folder / "results.csv"
+        if results.exists():
+            before = read_table(results)
+            rows = pd.concat([before[before["method"] != name], rows], ignore_index=True)
+        metrics["examiner"] = examiner
+        metrics["methods"][name] = {score: _known(estimate) for score, estimate in found.items()}
+        runs.write_text(results, rows.to_csv(index=False))
+        runs.write_text(self.folder / "metrics.json", _as_json(metrics))
+
+    def finish(self, table: pd.DataFrame) -> None:
+        """Write `scores.csv`, after which the run is never made again."""
+        runs.write_text(self.folder / "scores.csv", table.to_csv(index=False))
+        runs.mark_finished(self.folder, self.config)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The finished table."""
+        return read_table(self.folder / "scores.csv")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV file that a run has written.
+
+    Raises:
+        UserError: it is not one.
+    """
+    try:
+        return pd.read_csv(StringIO(path.read_text(encoding="utf-8")), keep_default_na=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not readable ({reason}); delete it and type the same command again") from error
+
+
+def run_name(config: Config, methods: list[Method]) -> str:
+    """A folder name that says what was run: dataset, pair and a hash of everything else, weights included."""
+    parts = plain(config), [asdict(method) for method in methods], pair_weights(config.pair)
+    return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{runs.fingerprint(*parts)}"
+
+
+def pair_weights(pair: PairConfig) -> dict[str, str | None]:
+    """Which weights a pair has on this machine: the commit of a hub's copy, else a digest; None where nothing is."""
+    found: dict[str, str | None] = {}
+    for side, model in (("cloud", pair.cloud), ("device", pair.device)):
+        for copy in hub.copies(model):
+            digest = copy.revision or (weights_digest(copy.folder) if copy.folder else None)
+            found[f"{side}.{copy.key}"] = digest
+    judge = Path(resolve(pair.judge)) if pair.judge else None
+    found["judge"] = weights_digest(judge) if judge is not None and judge.is_dir() else None
+    return found
+
+
+def _known(estimate: Estimate) -> dict[str, float | None]:
+    """Without nan, which JSON does not have."""
+    return {key: None if value != value else value for key, value in asdict(estimate).items()}
+
+
+def _as_json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,178 @@
+"""Ablations: one run for every combination of settings, by Hydra's multirun and its launchers.
+
+jobs/0/job.json        what a job was, and its run or its error
+runs/                  run folders; the baselines have one of their own, made once
+sweep.json             what was asked for
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ValueType
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from obclip_cli import runs
+from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
+from obclip_cli.config import CacheConfig, Config, HybridConfig, normalise_override, typed
+from obclip_cli.errors import UserError
+from obclip_cli.methods import both_ends, configured_method
+from obclip_cli.resources import data_folder
+
+UNFINISHED = "stopped before it was finished"
+LAUNCHERS = {"joblib": "joblib", "submitit": "submitit_local", "ray": "ray"}  # plug-in -> what it is called by
+
+
+def settings_of(overrides: list[str]) -> list[str]:
+    """Without those of Hydra itself, such as the launcher, which change no result."""
+    return [override for override in overrides if not override.lstrip("+").startswith("hydra")]
+
+
+def sweep(overrides: list[str], folder: Path) -> None:
+    """Run every combination; jobs that fail are told apart by their `job.json` and stop no other.
+
+    Args:
+        overrides: Hydra's, with several values where a setting is swept.
+
+    Raises:
+        UserError: a setting is unknown, or the folder holds another sweep.
+    """
+    checked = [checked_override(override) for override in overrides]
+    begin(folder, overrides)
+    arguments = ["obclip sweep", "--multirun", f"hydra.sweep.dir='{folder.resolve()}'", *checked]
+    try:
+        with _command_line(arguments):
+            _job()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def checked_override(override: str) -> str:
+    """An override of one or several values, after a check that its setting or option exists.
+
+    Raises:
+        UserError: it does not, or the grammar is wrong.
+    """
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise UserError(f'"{override}" is not an override: {str(error).splitlines()[0]}') from error
+    key = override.partition("=")[0]
+    if key.lstrip("+").startswith("hydra"):
+        return _checked_launcher(override)
+    if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):  # Hydra finds the values
+        return override
+    values = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [override.partition("=")[2]]
+    checked = [normalise_override(f"{key}={value}") for value in values]
+    return f"++{override}" if checked[0].startswith("++") and not key.startswith("+") else override
+
+
+def _checked_launcher(override: str) -> str:
+    from importlib.util import find_spec
+
+    key, _, value = override.partition("=")
+    for plugin, name in LAUNCHERS.items():
+        if key == "hydra/launcher" and value.startswith(plugin):
+            if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+                raise UserError(f"{override} needs a plug-in; pip install 'obclip[cluster]'")
+            return f"hydra/launcher={name}" if value == plugin else override
+    return override
+
+
+def begin(folder: Path, overrides: list[str]) -> None:
+    """Write down what is asked for; the same sweep goes on in its folder.
+
+    Raises:
+        UserError: the folder holds another sweep.
+    """
+    path = folder / "sweep.json"
+    asked = {"overrides": settings_of(overrides)}
+    if path.exists() and runs.read_json(path) != asked:
+        raise UserError(f"{folder} holds another sweep; choose another folder with -o")
+    for job in folder.glob("jobs/*/job.json"):
+        job.unlink()
+    runs.write_text(path, json.dumps(asked, indent=1) + "\n")
+
+
+@contextmanager
+def _command_line(arguments: list[str]) -> Iterator[None]:
+    """Hydra reads its arguments from the command line, and raises its errors only when asked to."""
+    before, told = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = arguments, "1"
+    try:
+        yield
+    finally:
+        sys.argv = before
+        if told is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = told
+
+
+@hydra.main(version_base="1.3", config_path=str(data_folder("configs")), config_name="sweep")
+def _job(composed: DictConfig) -> None:
+    """One combination, in whatever process the launcher runs it."""
+    job = HydraConfig.get()
+    place = Path(job.runtime.output_dir)
+    facts: dict[str, Any] = {"overrides": list(job.overrides.task), "error": UNFINISHED}
+    _write(place, facts)
+    try:
+        facts |= score_job(typed(composed), place.parent.parent, job.job.num)
+        del facts["error"]
+    except Exception as error:  # other jobs go on, whatever went wrong with this one
+        facts["error"] = f"{'' if isinstance(error, UserError) else type(error).__name__ + ': '}{error}".strip()
+    _write(place, facts)
+
+
+def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
+    """Score the configured method, and the baselines unless another job of the sweep has.
+
+    Args:
+        number: the job's, for its progress bar.
+
+    Returns:
+        the method's name, its run folder and that of the baselines, relative to the sweep's.
+    """
+    baseline = baseline_config(config)
+    ends = both_ends(baseline)
+    method = configured_method(config)
+    shared = folder / "runs" / run_name(baseline, ends)
+    own = folder / "runs" / run_name(config, [method])
+    from obclip_cli.commands.progress import progress_bars
+
+    with progress_bars() as bars:
+
+        def bar(what: str, total: int) -> Callable[[int], None]:
+            return bars(f"job {number}: {what}", total)
+
+        _, images, _ = _alone(baseline, ends, shared, bar)
+        _alone(config, [method], own, bar, images[ends[0].name])
+    return {"method": method.name, "run": f"runs/{own.name}", "baselines": f"runs/{shared.name}"}
+
+
+def baseline_config(config: Config) -> Config:
+    """What the ends of the scale depend on: neither who runs which steps, nor caches, nor lambda."""
+    hybrid = HybridConfig(steps=config.hybrid.steps, switch_point=0)
+    return replace(config, hybrid=hybrid, cache=CacheConfig(), privacy=replace(config.privacy, lambda_=0.0))
+
+
+def _alone(config: Config, methods: list[Any], folder: Path, bar: ProgressBar, cloud_only: Any = None) -> Any:
+    """A run that no other job of the sweep makes at the same time; who comes second only reads it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        return run_benchmark(config, methods, folder, bar, cloud_only)
+
+
+def _write(place: Path, facts: dict[str, Any]) -> None:
+    runs.write_text(place / "job.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

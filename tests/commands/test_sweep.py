@@ -1,0 +1,141 @@
+"""`obclip sweep` on a tiny random pair: every combination, one table, one plot."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from obclip_cli.errors import UserError
+from obclip_cli.sweep import begin, checked_override
+from tests.conftest import Run, assert_one_line_error
+
+Obclip = Callable[..., Run]
+FAST = ["hybrid.steps=4", "dataset.limit=3"]
+
+
+def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    swept = ["hybrid.switch_point=0,2,4", "cache=none,paper_k5"]
+    run = obclip("sweep", *swept, "-o", str(tmp_path), *tiny_pair, *FAST)
+    assert run.code == 1, run.err  # paper_k5 caches from step 3 on, which k = 0 and k = 2 do not have
+    table = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
+    runs = table[~table["method"].isin(("cloud-only", "device-only"))]
+    rows = list(zip(runs["hybrid.switch_point"].astype(float), runs["cache"], runs["method"], strict=True))
+    assert rows == [
+        (0, "none", "ObCLIP, k=0"),
+        (2, "none", "ObCLIP, k=2"),
+        (4, "none", "ObCLIP, k=4"),
+        (4, "paper_k5", "ObCLIP, k=4"),
+    ]
+    text = (tmp_path / "table.md").read_text()
+    for lost in (0, 2):
+        failed = f"hybrid.switch_point={lost} cache=paper_k5"
+        assert failed in text and failed in run.err
+    assert "cache.cache_point=3" in run.err and "Traceback" not in run.err
+    assert (tmp_path / "sweep.png").stat().st_size > 10_000
+    assert run.out.count("written to") == 1
+    # Both ends once, and the run at that end has their scores.
+    assert list(table["method"]).count("cloud-only") == list(table["method"]).count("device-only") == 1
+    by_method = table.set_index("method")
+    assert by_method.loc["device-only", "fid"] == by_method.loc["ObCLIP, k=0", "fid"]
+    assert float(by_method.loc["cloud-only", "ssim"]) == pytest.approx(1)
+    assert float(by_method.loc["ObCLIP, k=2", "ssim"]) < 0.999
+    for name in set(table["run"]):
+        assert (tmp_path / "runs" / name / "config.yaml").exists()
+
+
+def test_the_same_sweep_again_makes_no_image_twice(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
+    arguments = ["sweep", "hybrid.switch_point=1,2", "-o", str(tmp_path), *tiny_pair, *FAST]
+    assert obclip(*arguments).code == 0
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")}
+    first = (tmp_path / "table.csv").read_text()
+    assert obclip(*arguments).code == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")} == stamps
+    assert (tmp_path / "table.csv").read_text() == first
+    assert_one_line_error(obclip("sweep", "hybrid.switch_point=1,3", "-o", str(tmp_path)), "holds another sweep")
+
+
+def test_a_sweep_of_the_prompt_in_the_clear_and_of_seeds(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
+    """Both change what the ends of the scale are made of, so each has baselines of its own."""
+    settings = ["hybrid.switch_point=2", "privacy=all,none", "seed='range(0,2)'"]
+    assert obclip("sweep", *[s.replace("'", "") for s in settings], "-o", str(tmp_path), *tiny_pair, *FAST).code == 0
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert sorted(table["method"].value_counts().items()) == [
+        ("Hybrid SD, k=2", 2),
+        ("ObCLIP, k=2", 2),
+        ("cloud-only", 4),
+        ("device-only", 4),
+    ]
+
+
+def test_without_any_finished_run_the_first_reason_is_told(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    run = obclip("sweep", "cache=paper_k5", "hybrid.switch_point=0,1", "-o", str(tmp_path), *tiny_pair, *FAST)
+    assert_one_line_error(run, "all 2 runs failed", "cache.cache_point=3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["hybrid.switchpoint=1,2"], ["hybrid.switchpoint", "did you mean switch_point"]),
+        (["cache=none,papper"], ["no cache papper", "did you mean paper"]),
+        (["hybrid.switch_point=1,,2"], ["hybrid.switch_point=1,,2"]),
+        (["nonsense"], ["nonsense"]),
+        (["--pair", "mini,minni", "seed=0,1"], ["minni", "did you mean mini"]),
+        (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
+    ],
+)
+def test_bad_input_is_one_line(obclip: Obclip, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    assert_one_line_error(obclip("sweep", *arguments, "-o", str(tmp_path)), *words)
+
+
+def test_settings_that_files_leave_out_can_be_swept() -> None:
+    assert checked_override("pair.cloud.steps=4,8") == "++pair.cloud.steps=4,8"
+    assert checked_override("cache=none,paper_k5") == "cache=none,paper_k5"
+    assert checked_override("hybrid.switch_point=range(0,25,5)").endswith("hybrid.switch_point=range(0,25,5)")
+    assert checked_override("cache=glob(*)") == "cache=glob(*)"
+
+
+def test_a_missing_launcher_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"hydra/launcher=ray.*obclip\[cluster\]"):
+        checked_override("hydra/launcher=ray")
+
+
+def test_the_launcher_does_not_make_another_sweep(tmp_path: Path) -> None:
+    begin(tmp_path, ["seed=0,1", "hydra/launcher=joblib"])
+    begin(tmp_path, ["seed=0,1"])
+    assert json.loads((tmp_path / "sweep.json").read_text()) == {"overrides": ["seed=0,1"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plugin", "settings"),
+    [
+        ("joblib", ["hydra.launcher.n_jobs=2"]),
+        ("submitit", []),
+        ("ray", ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]),
+    ],
+)
+def test_launchers_give_what_one_process_gives(
+    obclip: Obclip,
+    tiny_pair: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plugin: str,
+    settings: list[str],
+) -> None:
+    if importlib.util.find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+        pytest.skip(f"hydra-{plugin}-launcher is not installed (pip install 'obclip[cluster]')")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    arguments = ["sweep", "hybrid.switch_point=1,2", *tiny_pair, *FAST]
+    assert obclip(*arguments, "-o", str(tmp_path / "basic")).code == 0
+    run = obclip(*arguments, f"hydra/launcher={plugin}", *settings, "-o", str(tmp_path / plugin))
+    assert run.code == 0, run.err
+    tables = [pd.read_csv(tmp_path / name / "table.csv") for name in ("basic", plugin)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)

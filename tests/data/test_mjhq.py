@@ -1,0 +1,77 @@
+"""MJHQ-30K's layout, on a small folder made here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from obclip_cli.config import compose_config
+from obclip_cli.data import Dataset, load_dataset
+from obclip_cli.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    entries = {}
+    for i in range(6):
+        category = ("animals", "people")[i % 2]
+        (tmp_path / category).mkdir(exist_ok=True)
+        entries[f"{i:040x}"] = {"category": category, "prompt": f"picture  of thing {i}\n"}
+        pixels = rng.integers(0, 255, (40, 40 + i, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / category / f"{i:040x}.jpg")
+    (tmp_path / "meta_data.json").write_text(json.dumps(entries))
+    return tmp_path
+
+
+def load(root: Path | None, *overrides: str) -> Dataset:
+    settings = ["dataset=mjhq", f"dataset.root={root or 'null'}", *(overrides or ("dataset.limit=4",))]
+    return load_dataset(compose_config(settings).dataset)
+
+
+def test_the_papers_number_and_size_are_the_default() -> None:
+    config = compose_config(["dataset=mjhq"]).dataset
+    assert (config["limit"], config["size"]) == (5000, 1024)
+
+
+def test_prompts_are_drawn_from_a_seed(folder: Path) -> None:
+    dataset = load(folder)
+    first, other = dataset.samples(0), dataset.samples(1)
+    assert first == dataset.samples(0) != other
+    assert len({s.prompt for s in first}) == 4 and all(s.prompt.startswith("picture of thing") for s in first)
+
+
+def test_all_images_are_references_at_one_size(folder: Path) -> None:
+    images = torch.cat(list(load(folder, "dataset.limit=2", "dataset.size=64").references()))
+    assert images.shape == (6, 3, 64, 64) and images.dtype == torch.uint8
+
+
+def test_broken_folders_name_the_file(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"dataset\.root=DIR.*meta_data\.json.*playgroundai"):
+        load(None)
+    with pytest.raises(UserError, match=r"meta_data\.json is missing"):
+        load(folder / "animals")
+    with pytest.raises(UserError, match=r"1\.\.6"):
+        load(folder, "dataset.limit=7")
+    picture = next((folder / "people").iterdir())
+    picture.write_bytes(b"not an image")
+    with pytest.raises(UserError, match=rf"{picture.name} is not a readable image"):
+        list(load(folder).references())
+    picture.unlink()
+    with pytest.raises(UserError, match=rf"{picture.name} is missing \(1 of 6 images\)"):
+        load(folder)
+    metadata = folder / "meta_data.json"
+    whole = metadata.read_text()
+    for broken in (
+        whole[:50],
+        "[]",
+        "{}",
+        whole.replace("category", "kind"),
+        whole.replace("thing 3", "").replace("picture  of \\n", " "),
+    ):
+        metadata.write_text(broken)
+        with pytest.raises(UserError, match="meta_data"):
+            load(folder)

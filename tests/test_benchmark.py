@@ -1,0 +1,251 @@
+"""Runs resume to the image, refuse what does not fit, and are only read once they are finished."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from obclip_cli import benchmark
+from obclip_cli.config import Config, compose_config
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation import Method
+from obclip_cli.run_folder import RunFolder
+
+FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=2"]
+METHODS = [Method("cloud-only", "server_first", 4), Method("ours, k=2", "server_first", 2, hidden=True)]
+Scored = tuple[pd.DataFrame, dict[str, benchmark.StoredImages], list[benchmark.Sample]]
+
+
+def silent(_: str, __: int) -> Callable[[int], None]:
+    return lambda amount: None
+
+
+@pytest.fixture
+def config(tiny_pair: list[str]) -> Config:
+    return compose_config([*tiny_pair, *FAST])
+
+
+def score(config: Config, folder: Path, methods: list[Method] = METHODS) -> Scored:
+    return benchmark.run_benchmark(config, methods, folder, silent)
+
+
+def images_in(folder: Path) -> dict[str, int]:
+    """Finished images and when they were written."""
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.glob("images/*/*.png"))}
+
+
+def test_a_run_writes_a_row_a_prompt_and_scores_with_intervals(config: Config, tmp_path: Path) -> None:
+    table, images, samples = score(config, tmp_path)
+    rows = pd.read_csv(tmp_path / "results.csv")
+    assert len(rows) == len(METHODS) * len(samples) == 12
+    assert list(rows.columns[:7]) == ["method", "prompt", "seed", "image", "n", "cloud_macs", "device_macs"]
+    assert all((tmp_path / path).exists() for path in rows["image"])
+    ours = rows[rows["method"] == "ours, k=2"]
+    by_method = table.set_index("method")
+    assert by_method.loc["ours, k=2", "clip"] == pytest.approx(ours["clip"].mean(), abs=1e-4)
+    assert rows[rows["method"] == "cloud-only"]["ssim"].tolist() == [1.0] * 6
+    assert (ours["ssim"] < 1).all()
+    for name in ("fid", "kid", "is", "clip", "ssim", "gender"):
+        assert by_method.loc["ours, k=2", f"{name}_low"] <= by_method.loc["ours, k=2", name]
+        assert by_method.loc["ours, k=2", name] <= by_method.loc["ours, k=2", f"{name}_high"]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["examiner"]["features"].startswith("the judge package:mini")
+    assert metrics["methods"]["ours, k=2"]["fid"]["value"] == pytest.approx(by_method.loc["ours, k=2", "fid"], rel=1e-4)
+    assert images["ours, k=2"][:3].shape == (3, 3, 16, 16) and images["ours, k=2"][5].dtype == torch.uint8
+
+
+def test_a_finished_run_is_only_read(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = score(config, tmp_path)
+    stamps = images_in(tmp_path)
+    monkeypatch.setattr(benchmark, "load_pair", None)  # calling it would fail
+    monkeypatch.setattr(benchmark, "load_examiner", None)
+    again = score(config, tmp_path)
+    pd.testing.assert_frame_equal(first[0], again[0])
+    assert first[2] == again[2] and images_in(tmp_path) == stamps
+
+
+def test_only_missing_images_are_made_again_and_are_the_same(config: Config, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    expected = score(config, whole)[0]
+    shutil.copytree(whole, part)
+    for name in ("scores.csv", "metrics.json", "results.csv"):
+        (part / name).unlink()
+    removed = ["images/ours-k-2/000001.png", "images/cloud-only/000004.png", "images/ours-k-2/000004.png"]
+    pixels = {name: Image.open(part / name).tobytes() for name in removed}
+    for name in removed:
+        (part / name).unlink()
+    stamps = images_in(part)
+    table = score(config, part)[0]
+    now = images_in(part)
+    assert {name: now[name] for name in stamps} == stamps and sorted(set(now) - set(stamps)) == sorted(removed)
+    for name in removed:
+        levels = zip(pixels[name], Image.open(part / name).tobytes(), strict=True)
+        assert max(abs(a - b) for a, b in levels) <= 1  # the batch is another, which rounds otherwise
+    pd.testing.assert_frame_equal(table, expected, rtol=1e-2)
+
+
+def test_scored_methods_are_not_scored_again(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score(config, tmp_path)
+    (tmp_path / "scores.csv").unlink()
+    monkeypatch.setattr(benchmark.RunFolder, "add_scores", None)
+    assert list(score(config, tmp_path)[0]["method"]) == ["real held-out art", "cloud-only", "ours, k=2"]
+
+
+@pytest.mark.slow
+def test_kill_9_loses_at_most_a_batch(tiny_pair: list[str], tmp_path: Path) -> None:
+    """The batch is 2 samples with 2 methods: whatever was written before the kill stays, byte for byte."""
+    limit = 20
+    overrides = [*tiny_pair, *FAST, f"dataset.limit={limit}"]
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "obclip_cli.main", "eval", *overrides, "-o", str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while len(images_in(folder)) < 8 and time.monotonic() < deadline and killed.poll() is None:
+            time.sleep(0.005)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    kept = images_in(folder)
+    per_sample = len(list((folder / "images").iterdir()))
+    assert 8 <= len(kept) < limit * per_sample
+    assert not (folder / "scores.csv").exists()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    now = images_in(folder)
+    assert {name: now[name] for name in kept} == kept
+    assert len(pd.read_csv(folder / "results.csv")) == len(now)
+
+
+@pytest.mark.parametrize("change", ["seed=1", "hybrid.handover=history", "dataset.limit=5"])
+def test_another_configuration_under_the_same_name_is_refused(
+    config: Config, tiny_pair: list[str], tmp_path: Path, change: str
+) -> None:
+    score(config, tmp_path)
+    key = change.partition("=")[0]
+    with pytest.raises(UserError, match=f"holds a run with {key}=.*another folder"):
+        score(compose_config([*tiny_pair, *FAST, change]), tmp_path)
+    assert score(config, tmp_path)[0] is not None  # what was finished stays usable
+
+
+def test_other_methods_and_other_weights_are_refused(config: Config, tmp_path: Path) -> None:
+    score(config, tmp_path)
+    with pytest.raises(UserError, match="other methods"):
+        score(config, tmp_path, METHODS[:1])
+    copy = shutil.copytree(config.pair.device.path, tmp_path / "device")
+    config.pair.device.path = str(copy)
+    own = tmp_path / "run"
+    score(config, own)
+    before = benchmark.run_name(config, METHODS)
+    weights = next(copy.glob("unet/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(UserError, match="other weights"):
+        score(config, own)
+    assert benchmark.run_name(config, METHODS) != before
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_is_finished(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Path.write_bytes
+    room = 5
+
+    def write_bytes(path: Path, content: bytes) -> int:
+        nonlocal room
+        if ".png" in path.name:
+            room -= 1
+            if room < 0:
+                written(path, content[:10])
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(UserError, match=r"No space left on device.*make room.*again"):
+        score(config, tmp_path)
+    kept = images_in(tmp_path)
+    assert len(kept) == 5 and not list(tmp_path.rglob("*.partial"))
+    monkeypatch.undo()
+    score(config, tmp_path)
+    now = images_in(tmp_path)
+    assert len(now) == 12 and {name: now[name] for name in kept} == kept
+
+
+def test_broken_files_of_a_run_are_named(config: Config, tmp_path: Path) -> None:
+    score(config, tmp_path)
+    (tmp_path / "scores.csv").unlink()
+    metrics = (tmp_path / "metrics.json").read_text()
+    (tmp_path / "metrics.json").write_text(metrics[:50])
+    with pytest.raises(UserError, match=r"metrics\.json is not readable.*delete it"):
+        score(config, tmp_path)
+    (tmp_path / "metrics.json").unlink()
+    picture = tmp_path / "images" / "ours-k-2" / "000003.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:40])
+    with pytest.raises(UserError, match=r"000003\.png is not a readable image; delete it"):
+        score(config, tmp_path)
+    Image.new("RGB", (8, 8)).save(picture)
+    with pytest.raises(UserError, match=r"000003\.png has 8x8 pixels, the first of its folder 16x16"):
+        score(config, tmp_path)
+    picture.write_bytes(whole)
+    assert len(score(config, tmp_path)[0]) == 3
+
+
+def test_a_changed_dataset_is_refused(config: Config, tmp_path: Path) -> None:
+    score(config, tmp_path)
+    (tmp_path / "scores.csv").unlink()
+    samples = tmp_path / "samples.json"
+    samples.write_text(samples.read_text().replace('"seed": 0,', '"seed": 9,'))
+    with pytest.raises(UserError, match="the dataset has changed"):
+        score(config, tmp_path)
+
+
+def test_prompts_that_cannot_be_hidden_are_left_out_of_every_method(tiny_pair: list[str], tmp_path: Path) -> None:
+    overrides = ["dataset=emoji_portraits", "dataset.attributes=2", "dataset.limit=4", "privacy.max_candidates=5"]
+    with pytest.raises(UserError, match=r"at least two images.*10 candidates, more than privacy.max_candidates=5"):
+        score(compose_config([*tiny_pair, *FAST, *overrides]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_without_references_has_no_fid(tiny_pair: list[str], tmp_path: Path) -> None:
+    overrides = ["dataset=emoji_portraits", "dataset.limit=3", "dataset.references=null"]
+    table = score(compose_config([*tiny_pair, *FAST, *overrides]), tmp_path)[0]
+    assert table["fid"].isna().all() and table["kid"].isna().all()
+    assert table["clip"].notna().all() and table["tone"].notna().all()
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_prompts_and_give_the_same_scores(
+    config: Config, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    expected = tmp_path / "one"
+    overrides = [*tiny_pair, *FAST]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    for launcher, folder in (([], expected), (launch, tmp_path / "two")):
+        command = [sys.executable, *launcher, "-m", "obclip_cli.main", "eval", *overrides, "-o", str(folder)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("written to") == 1
+    tables = [pd.read_csv(folder / "scores.csv") for folder in (expected, tmp_path / "two")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)  # the launcher sets other numbers of threads
+    assert sorted(images_in(expected)) == sorted(images_in(tmp_path / "two"))
+
+
+def test_what_a_run_needs_to_be_found_again_is_in_its_folder(config: Config, tmp_path: Path) -> None:
+    score(config, tmp_path)
+    run = RunFolder(tmp_path, config, METHODS)
+    assert run.is_finished and len(run.samples) == 6 and run.left_out == {}
+    assert run.samples[0].labels["gender"] in ("male", "female")
