@@ -20,7 +20,7 @@ reproduce: $(STAMP) ## run the experiments of the paper and write results/ (abou
 	$(BIN)/obclip reproduce --pair $(PAIR)
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(STAMP) ## measure the cloud's speed-up against multiply-accumulates saved, into results/bench (half an hour)
 	$(BIN)/python -m obclip_cli.cost.bench

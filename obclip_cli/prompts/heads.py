@@ -144,11 +144,23 @@ def reads_alone(units: Units, place: int) -> bool:
     after = at(units, place + 1)
     if after is None or after.kind in ("mark", "function", "adjective", "pronoun"):
         return True
+    if names_a_sex(units[place]) and _is_portrayed(units, place):
+        return True
     if after.kind != "word":
         return False
     singular = before is not None and before.text in SINGULAR
     third_person = singular and after.text.endswith("s") and not after.text.endswith("ss")
     return PARTICIPLE.match(after.text) is not None or third_person or not after.text[0].isalpha()
+
+
+def _is_portrayed(units: Units, place: int) -> bool:
+    """Whether a word stands before a picture of a person: "male urban portrait photo", but not "male lion portrait"."""
+    step = place + 1
+    while (unit := at(units, step)) is not None and unit.text not in english.PICTURES:
+        if unit.kind != "word" or step - place > PLAIN_WORDS:
+            return False
+        step += 1
+    return unit is not None
 
 
 def names_a_sex(unit: Unit) -> bool:
