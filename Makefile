@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PAIR ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint mini clean
+.PHONY: help reproduce test bench lint mini clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -16,11 +16,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $(STAMP)
 
-reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 10 minutes on two cores)
+reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 15 minutes on two cores)
 	$(BIN)/obclip reproduce --pair $(PAIR)
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
 	$(BIN)/python -m pytest
+
+bench: $(STAMP) ## measure the cloud's speed-up against multiply-accumulates saved, into results/bench (half an hour)
+	$(BIN)/python -m obclip_cli.cost.bench
 
 lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

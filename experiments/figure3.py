@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import ORDERS, Config
 from obclip_cli.evaluation import Method
@@ -37,7 +38,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     steps = config.hybrid.steps
     sweep = methods(steps)
     run_folder = folder / "runs" / run_name(config, sweep)
-    if not (run_folder / "images.png").exists():
+    if not runs.is_finished(run_folder, config):
         _, images, samples = run_benchmark(config, sweep, run_folder, progress)
         shown = slice(0, min(8, len(samples)))
         plot_images(
@@ -45,6 +46,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
             {name: pictures[shown] for name, pictures in images.items()},
             [sample.prompt for sample in samples[shown]],
         )
+        runs.mark_finished(run_folder, config)
     table = with_both_ends(pd.read_csv(run_folder / "scores.csv"), steps)
     prompts = config.dataset["limit"]
     caption = (

@@ -17,7 +17,12 @@ from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
 ORDERS = ("server_first", "client_first")
-STRATEGIES = ("all", "none", "replacement")
+# `auto` becomes `all` at lambda 0 and `bucket` above.
+STRATEGIES = ("auto", "all", "bucket", "dp", "fresh", "none", "replacement")
+WITH_LAMBDA = ("bucket", "dp", "fresh")
+KEYED = ("bucket", "dp")
+MAX_EPSILON = 40
+RULES = "rules"
 HANDOVERS = ("restart", "history")
 SCHEDULERS = ("dpm_solver", "lcm")
 REUSES = ("all", "branch")
@@ -38,6 +43,7 @@ class ModelConfig:
         scheduler: dpm_solver or lcm.
         steps: length of the model's own schedule where it differs from `hybrid.steps` (LCM: 8).
         guidance_scale: where it differs from the pair's.
+        batch: most rows at once, where `cloud.batch` does not say; what fits a GPU of 24 GB with all caches on.
         architecture: a file of configs/pair/architecture, from which costs are counted without weights.
         licence: the model's licence by name.
         disk_gb: expected size of the download.
@@ -52,6 +58,7 @@ class ModelConfig:
     steps: int | None = None
     architecture: str | None = None
     guidance_scale: float | None = None
+    batch: int = 60
     licence: str = ""
     disk_gb: float | None = None
 
@@ -117,18 +124,31 @@ NO_ACCELERATION = CacheConfig(shared_first_step=False)
 
 @dataclass
 class PrivacyConfig:
-    """How the prompt is hidden. `lambda_` (key `privacy.lambda`): how much better than 1/N a guess may be."""
+    """How the prompt is hidden.
 
-    strategy: str = "all"
+    Attributes:
+        strategy: which candidates are sent: all; bucket, the prompt's block of a keyed split; dp, a keyed Gumbel
+            draw; fresh, new decoys each time (a control that leaks); replacement, one other; none, the prompt itself.
+            auto: all at lambda 0, bucket above.
+        lambda_: key `privacy.lambda`; how much better than 1/N a guess may be, in 0..1 - 1/N.
+        epsilon: of `dp`; null takes the largest that keeps lambda.
+        detector: rules, or a token-classification model by folder or hub id, merged with the rules.
+        secret_file: the client's secret, for bucket and dp; null is the user's folder for configuration.
+    """
+
+    strategy: str = "auto"
     lambda_: float = 0.0
     max_candidates: int = 64
+    epsilon: float | None = None
+    detector: str = RULES
+    secret_file: str | None = None
 
 
 @dataclass
 class CloudConfig:
-    """`batch`: most candidates that the cloud holds at once."""
+    """`batch`: most rows of a batch that the cloud holds at once; null: what the pair's cloud model says."""
 
-    batch: int = 30
+    batch: int | None = None
 
 
 @dataclass
@@ -142,6 +162,11 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
     seed: int = 0
+
+    @property
+    def rows_at_once(self) -> int:
+        """Most rows of a batch that the cloud holds at once; with guidance a candidate has two."""
+        return self.pair.cloud.batch if self.cloud.batch is None else self.cloud.batch
 
 
 def compose_config(overrides: Iterable[str] = ()) -> Config:
@@ -211,6 +236,8 @@ def typed(composed: DictConfig) -> Config:
         raise UserError(_explain(error)) from error
     assert isinstance(config, Config)
     check(config)
+    if config.privacy.strategy == "auto":
+        config.privacy.strategy = "bucket" if config.privacy.lambda_ > 0 else "all"
     return config
 
 
@@ -232,18 +259,37 @@ def check(config: Config) -> None:
     hybrid, cache, privacy = config.hybrid, config.cache, config.privacy
     _check_hybrid(config)
     _check_cache(cache, hybrid.switch_point)
-    _check_choice("privacy.strategy", privacy.strategy, STRATEGIES)
-    if privacy.lambda_ != 0:
+    _check_privacy(privacy)
+    if config.rows_at_once < 2:
         raise UserError(
-            f"privacy.lambda={privacy.lambda_}: the strategy {privacy.strategy} sends every candidate, "
-            "which makes lambda 0; leave it at 0"
+            f"cloud.batch={config.rows_at_once} must be at least 2: a candidate has a conditional and an "
+            "unconditional row"
+        )
+    if not 0 <= config.seed < 2**63:
+        raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+
+
+def _check_privacy(privacy: PrivacyConfig) -> None:
+    """What holds for every prompt; the upper end of lambda depends on the prompt's N."""
+    _check_choice("privacy.strategy", privacy.strategy, STRATEGIES)
+    if not 0 <= privacy.lambda_ < 1:
+        raise UserError(f"privacy.lambda={privacy.lambda_} must lie in 0..1 - 1/N, N being a prompt's candidates")
+    if privacy.lambda_ > 0 and privacy.strategy not in ("auto", *WITH_LAMBDA):
+        raise UserError(
+            f"privacy.lambda={privacy.lambda_} has no effect on privacy.strategy={privacy.strategy}; "
+            f"leave it at 0, or choose one of: {', '.join(WITH_LAMBDA)}"
+        )
+    if privacy.epsilon is not None and (privacy.strategy != "dp" or not 0 <= privacy.epsilon <= MAX_EPSILON):
+        raise UserError(
+            f"privacy.epsilon={privacy.epsilon} belongs to privacy.strategy=dp and lies in 0..{MAX_EPSILON}"
         )
     if privacy.max_candidates < 1:
         raise UserError(f"privacy.max_candidates={privacy.max_candidates} must be at least 1")
-    if config.cloud.batch < 1:
-        raise UserError(f"cloud.batch={config.cloud.batch} must be at least 1")
-    if not 0 <= config.seed < 2**63:
-        raise UserError(f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+    if privacy.detector != RULES and "/" not in privacy.detector and not Path(privacy.detector).is_dir():
+        raise UserError(
+            f"privacy.detector={privacy.detector} is neither {RULES} nor a folder nor a hub id; "
+            f"{nearest(privacy.detector, [RULES, 'FOLDER', 'OWNER/MODEL'])}"
+        )
 
 
 def _check_hybrid(config: Config) -> None:

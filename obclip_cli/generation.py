@@ -15,8 +15,9 @@ from obclip_cli.cost.architectures import Architecture
 from obclip_cli.cost.run import run_macs
 from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
+from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.report.contact_sheet import write_contact_sheet
-from obclip_cli.runs import environment, write_text
+from obclip_cli.runs import environment, models, write_text
 from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
 
 
@@ -79,7 +80,9 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
     """What the cloud saw and what each side did, under stable names."""
     candidates = outcome.request.candidates
     models = Architecture.of(server.pipeline), Architecture.of(client.pipeline)
-    on_cloud, on_device = run_macs(*models, client.split, cache=config.cache, candidates=len(candidates))
+    on_cloud, on_device = run_macs(
+        *models, client.split, cache=config.cache, candidates=len(candidates), batch=config.rows_at_once
+    )
     return {
         "prompt": job.prompt,
         "seed": job.seed,
@@ -89,7 +92,14 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
             {"person": person, "attribute": attribute, "value": value}
             for (person, attribute), value in outcome.query.candidates.slots.items()
         ],
-        "n": len(candidates),
+        "left_out": list(outcome.query.candidates.left_out),
+        "may_reveal": [
+            {"word": revealing.word, "attribute": revealing.attribute}
+            for revealing in revealing_words(outcome.query.prompt, client.taxonomy)
+        ],
+        "n": outcome.query.n,
+        "m": len(candidates),
+        "lambda": round(outcome.query.lambda_, 9),
         "cloud_saw": list(candidates),
         "bytes_up": outcome.bytes_up,
         "bytes_down": outcome.bytes_down,
@@ -104,5 +114,5 @@ def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, confi
 
 def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:
     """Write `summary.json`: the composed configuration, versions and hardware, and the facts of every image."""
-    facts = {"config": plain(config), "environment": environment(), "images": images}
+    facts = {"config": plain(config), "environment": environment(), "models": models(config), "images": images}
     write_text(folder / "summary.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

@@ -6,6 +6,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from obclip_cli import __version__
+from obclip_cli.commands import attack as attack_command
+from obclip_cli.commands import candidates as candidates_command
 from obclip_cli.commands import data as data_command
 from obclip_cli.commands import eval as eval_command
 from obclip_cli.commands import generate as generate_command
@@ -39,9 +41,11 @@ def options(
 
 
 app.command("generate", epilog=generate_command.EPILOG)(generate_command.generate)
+app.command("candidates", epilog=candidates_command.EPILOG)(candidates_command.candidates)
 app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
 app.command("sweep", epilog=sweep_command.EPILOG)(sweep_command.sweep)
 app.add_typer(data_command.app, name="data")
+app.command("attack", epilog=attack_command.EPILOG)(attack_command.attack)
 app.add_typer(models_command.app, name="models")
 app.command("profile", epilog=profile_command.EPILOG)(profile_command.profile)
 app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)

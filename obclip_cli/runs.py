@@ -15,8 +15,10 @@ import torch
 import yaml
 
 from obclip_cli.config import Config, plain
+from obclip_cli.diffusion import hub
 from obclip_cli.errors import UserError
 
+FINISHED = ".finished"
 PACKAGES = (
     "torch",
     "torchvision",
@@ -87,7 +89,44 @@ def read_json(path: Path) -> Any:
 def start(folder: Path, config: Config) -> None:
     """Make a run folder with `config.yaml` and `environment.json`."""
     write_text(folder / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
-    write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+    write_environment(folder, models=models(config))
+
+
+def write_environment(folder: Path, **more: Any) -> None:
+    """Write `environment.json`."""
+    write_text(folder / "environment.json", json.dumps(environment() | more, indent=2) + "\n")
+
+
+def models(config: Config) -> dict[str, list[dict[str, str | None]]]:
+    """Where each side's weights come from, with the hub revision that was resolved; None for files of one's own."""
+    return {
+        side: [{"source": copy.source, "revision": copy.revision} for copy in hub.copies(model)]
+        for side, model in (("cloud", config.pair.cloud), ("device", config.pair.device))
+    }
+
+
+def is_finished(folder: Path, config: Config) -> bool:
+    """Whether the run in this folder came to its end here, with the weights that are here now.
+
+    The mark is not committed: a fresh clone makes the committed runs again.
+    """
+    mark = folder / FINISHED
+    return mark.exists() and mark.read_text() == _weights(config)
+
+
+def mark_finished(folder: Path, config: Config) -> None:
+    """Say that the run in this folder came to its end."""
+    write_text(folder / FINISHED, _weights(config))
+
+
+def _weights(config: Config) -> str:
+    """A fingerprint of both models' files: the hub's revision, or names, sizes and times of files of one's own."""
+    found: list[Any] = []
+    for copy in [*hub.copies(config.pair.cloud), *hub.copies(config.pair.device)]:
+        files = [] if copy.revision or copy.folder is None else sorted(copy.folder.rglob("*.safetensors"))
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        found.append((copy.source, copy.revision, stats))
+    return fingerprint(found)
 
 
 def check_same(folder: Path, config: Config) -> None:

@@ -12,9 +12,11 @@ from diffusers import DiffusionPipeline
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, PairConfig, taxonomy_path
 from obclip_cli.device.client import Client, Query
+from obclip_cli.device.secret import client_key
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.diffusion.models import check_same_latent_space, default_device, load_pipeline
 from obclip_cli.diffusion.schedule import split
+from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -69,12 +71,14 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     """Load both models of the pair and set up the two sides.
 
     Raises:
-        UserError: a model or the taxonomy cannot be loaded.
+        UserError: a model, the detector, the taxonomy or the client's secret cannot be loaded.
     """
-    cloud, device = load_pipelines(config.pair)
+    key = client_key(config.privacy)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy)
-    return client, CloudServer(cloud, batch=config.cloud.batch, cache=config.cache)
+    cloud, device = load_pipelines(config.pair)
+    find = load_detector(config.privacy.detector)
+    client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy, key, find=find)
+    return client, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
 
 
 def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:

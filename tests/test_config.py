@@ -28,11 +28,15 @@ def test_defaults_are_the_papers() -> None:
         (["hybrid.switch_point=ten"], ["ten", "int"]),
         (["hybrid.steps=0"], ["hybrid.steps=0"]),
         (["hybrid.order=sideways"], ["sideways", "server_first"]),
-        (["privacy.strategy=hope"], ["hope", "all, none"]),
-        (["privacy.lambda=0.2"], ["privacy.lambda=0.2"]),
+        (["privacy.strategy=hope"], ["hope", "all, bucket"]),
+        (["privacy=all", "privacy.lambda=0.2"], ["privacy.lambda=0.2", "bucket"]),
+        (["privacy.lambda=1"], ["privacy.lambda=1"]),
+        (["privacy.epsilon=2"], ["privacy.epsilon=2", "dp"]),
+        (["privacy=dp", "privacy.epsilon=-1"], ["privacy.epsilon=-1"]),
+        (["privacy.detector=rulez"], ["rulez", "did you mean rules"]),
         (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
         (["cache.cache_point=11"], ["cache.cache_point", "1..10"]),
-        (["cloud.batch=0"], ["cloud.batch=0"]),
+        (["cloud.batch=1"], ["cloud.batch=1", "at least 2"]),
         (["seed=-1"], ["seed=-1"]),
         (["+hybrid.speed=3"], ["hybrid.speed"]),
         (["nonsense"], ["nonsense", "group.key=value"]),
@@ -64,10 +68,19 @@ def test_every_config_file_composes(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["hybrid.steps=20", "hybrid.switch_point=3", "privacy=none", "seed=5", "cloud.batch=2", "privacy.max_candidates=3"],
+    [
+        *("hybrid.steps=20", "hybrid.switch_point=3", "privacy=none", "seed=5", "cloud.batch=2"),
+        *("privacy.max_candidates=3", "privacy.lambda=0.1", "privacy=dp", "privacy.secret_file=x"),
+        "privacy.detector=owner/model",
+    ],
 )
 def test_every_override_changes_the_composed_config(override: str) -> None:
     assert compose_config([override]) != compose_config()
+
+
+def test_lambda_decides_between_all_and_bucket() -> None:
+    assert compose_config().privacy.strategy == "all"
+    assert compose_config(["privacy.lambda=0.1"]).privacy.strategy == "bucket"
 
 
 def test_a_setting_that_a_file_leaves_out_can_be_set() -> None:

@@ -43,7 +43,7 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import ModelConfig
 from obclip_cli.diffusion.models import load_pipeline
 pipeline = load_pipeline(ModelConfig({config.pair.cloud.path!r}), dtype="float32", device="cpu")
-Path("down").write_bytes(CloudServer(pipeline, batch=30).answer(Path("up").read_bytes()))
+Path("down").write_bytes(CloudServer(pipeline, batch=60).answer(Path("up").read_bytes()))
 secret = ("obclip_cli.device", "obclip_cli.prompts", "obclip_cli.scheme")
 print([name for name in sys.modules if name.startswith(secret)])
 """

@@ -1,13 +1,16 @@
 """The cloud's side of Algorithm 1 (arXiv 2510.04153): denoise every candidate from one z_T."""
 
+from collections.abc import Sequence
+
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
 
@@ -16,8 +19,8 @@ class CloudServer:
 
     Args:
         pipeline: the large model.
-        batch: most candidates denoised at once. A larger set runs in chunks, one after the other through all steps,
-            so that only one chunk's caches are held; all chunks share the pivot's attention maps.
+        batch: most rows at once; with guidance a candidate has two. A larger set runs in chunks, one after the other
+            through all steps, so that only one chunk's caches are held; all chunks share the pivot's attention maps.
         cache: the accelerations to put on the model while it answers; none by default.
     """
 
@@ -33,12 +36,18 @@ class CloudServer:
         return CloudResponse(state.latents, state.history if request.wants_history else None).to_bytes()
 
     def denoise(self, request: CloudRequest) -> State:
-        """One state a candidate, latents (N, c, h, w), after steps start..stop-1."""
+        """One state a candidate, latents (N, c, h, w), after steps start..stop-1.
+
+        Raises:
+            UserError: the request holds no candidate, or steps that its schedule does not have.
+        """
+        _check(request)
         start = self._start(request)
-        chunks = [request.candidates[i : i + self.batch] for i in range(0, len(request.candidates), self.batch)]
+        guided = is_guided(self.pipeline.unet.config, request.guidance_scale)
+        chunks = chunked(request.candidates, batch=self.batch, guided=guided)
         position = Position(chunks=len(chunks))
         with attached(self.pipeline.unet, accelerations(self.cache), position):
-            done = [self._denoise_chunk(request, list(chunk), start, position, i) for i, chunk in enumerate(chunks)]
+            done = [self._denoise_chunk(request, chunk, start, position, i) for i, chunk in enumerate(chunks)]
         return State.together(done)
 
     def _start(self, request: CloudRequest) -> State:
@@ -65,4 +74,20 @@ class CloudServer:
             Stretch(request.steps, request.start, request.stop, request.guidance_scale),
             noise_seeds=[request.noise_seed] * len(candidates),
             before_step=before_step,
+        )
+
+
+def chunked(candidates: Sequence[str], *, batch: int, guided: bool) -> list[list[str]]:
+    """Candidates in chunks of at most `batch` rows, in their order; a candidate is never divided."""
+    size = max(1, batch // (2 if guided else 1))
+    return [list(candidates[start : start + size]) for start in range(0, len(candidates), size)]
+
+
+def _check(request: CloudRequest) -> None:
+    if not request.candidates:
+        raise UserError("the request holds no candidate; send at least one prompt")
+    if not 0 <= request.start <= request.stop <= request.steps:
+        raise UserError(
+            f"the request asks for steps {request.start}..{request.stop - 1} of a schedule of {request.steps}; "
+            "ask for steps inside it"
         )

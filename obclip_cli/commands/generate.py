@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from obclip_cli.commands import options as o
+from obclip_cli.commands.first_use import ensure_secret
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 
@@ -54,8 +55,8 @@ def generate(
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder(prompts, config, count)
     check_prompts(prompts, config)
-    generation.check_writable(folder)
     client, server = assemble(config)
+    generation.check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
     jobs = generation.jobs_for(prompts, config.seed, count)
     done = []
     for job in track(jobs, "generating", console=Console(stderr=True), disable=as_json or len(jobs) == 1):
@@ -94,6 +95,8 @@ def check_prompts(prompts: list[str], config: Config) -> None:
     """Build every candidate set once before anything is loaded, and warn where nothing is hidden."""
     from obclip_cli.config import taxonomy_path
     from obclip_cli.prompts.candidates import build_candidates, check_prompt
+    from obclip_cli.prompts.decoys import fewest
+    from obclip_cli.prompts.detect_transformer import load_detector
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
     if config.privacy.strategy == "none":
@@ -101,12 +104,14 @@ def check_prompts(prompts: list[str], config: Config) -> None:
             check_prompt(prompt)
         _warn("privacy.strategy=none: the cloud sees the prompt itself")
         return
-    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    taxonomy, find = load_taxonomy(taxonomy_path(config.pair.taxonomy)), load_detector(config.privacy.detector)
     for prompt in prompts:
-        candidates = build_candidates(prompt, taxonomy, max_candidates=config.privacy.max_candidates)
+        candidates = build_candidates(prompt, taxonomy, max_candidates=config.privacy.max_candidates, find=find)
+        fewest(len(candidates.prompts), config.privacy.lambda_)  # refuses a lambda that this N does not allow
         if not candidates.slots:
             names = ", ".join(taxonomy.attributes)
             _warn(f'"{prompt}" has no sensitive attribute ({names}): N = 1, there is nothing to hide behind')
+    ensure_secret(config.privacy)
 
 
 def _warn(message: str) -> None:
@@ -126,9 +131,14 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     found = ", ".join(f"{a['attribute']}: {a['value']}" for a in facts["attributes"]) or "none"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("hidden", found)
-    seen = [f"{facts['n']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
-    if facts["n"] > SHOWN:
-        seen.append(f"... and {facts['n'] - SHOWN} more")
+    if facts["left_out"]:
+        table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it, only the device's steps do")
+    for attribute in dict.fromkeys(hint["attribute"] for hint in facts["may_reveal"]):
+        words = ", ".join(hint["word"] for hint in facts["may_reveal"] if hint["attribute"] == attribute)
+        table.add_row(f"may reveal {attribute}", f"{words} (every candidate says it)")
+    seen = [f"{facts['m']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
+    if facts["m"] > SHOWN:
+        seen.append(f"... and {facts['m'] - SHOWN} more")
     table.add_row("the cloud saw", "\n".join(seen))
     table.add_row("sent", f"{facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down")
     for side in ("cloud", "device"):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from obclip_cli.commands import options as o
+from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ obclip profile --pair sd14-bksdm-small -N 6 cache=paper_k10
 
 obclip profile --pair sdxl-koala -N 30 hybrid.handover=history --json
 
-obclip profile --paper
+obclip profile --pair sd14-bksdm-small -N 2 -k 1 pair.dtype=float32 --latency --random-weights
+
+obclip profile --paper -o results/costs
 """
 HEADS = {
     "convolution_gmacs": "conv",
@@ -42,34 +46,95 @@ def profile(
     switch_point: o.SwitchPoint = None,
     candidates: Annotated[int, typer.Option("-N", "--candidates", help="Candidates that the cloud sees.")] = 10,
     paper: Annotated[bool, typer.Option("--paper", help="Every FLOPs cell of the paper beside our count.")] = False,
+    latency: Annotated[bool, typer.Option("--latency", help="Also measure time and memory on this machine.")] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="With --latency: measure without the pair's weights.")
+    ] = False,
+    repeats: Annotated[int, typer.Option("--repeats", help="Timed runs after the warm-up, for --latency.")] = 5,
+    output: o.Output = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Count multiply-accumulates, parameters and bytes of both sides."""
+    _check(candidates, latency, random_weights, repeats)
     if paper:
-        _paper(as_json)
+        _paper(output, as_json)
         return
-    if candidates < 1:
-        raise UserError(f"-N {candidates} must be at least 1")
     from obclip_cli.cost.profile import profile_pair
 
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point)
     facts = profile_pair(config, candidates)
+    if latency:
+        from obclip_cli.cost import latency as measured
+
+        weights = measured.random_weights if random_weights else measured.real_weights
+        facts["latency"] = measured.measure_pair(config, candidates, weights=weights, repeats=repeats)
+    if output is not None:
+        _write(config, facts, candidates, output)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return
     _show(facts)
+    if latency:
+        _show_latency(facts["latency"])
+    _say_where(output)
 
 
-def _paper(as_json: bool) -> None:
+def _check(candidates: int, latency: bool, random_weights: bool, repeats: int) -> None:
+    if candidates < 1:
+        raise UserError(f"-N {candidates} must be at least 1")
+    if random_weights and not latency:
+        raise UserError("--random-weights says what --latency measures; add --latency")
+    if repeats < 1:
+        raise UserError(f"--repeats {repeats} must be at least 1")
+
+
+def _write(config: Config, facts: dict[str, Any], candidates: int, folder: Path) -> None:
+    """The table, the facts, and what each part saves in each step."""
+    import pandas as pd
+
+    from obclip_cli import runs
+    from obclip_cli.cost.profile import savings_of
+    from obclip_cli.generation import check_writable
+    from obclip_cli.report.plots import plot_savings
+    from obclip_cli.report.tables import write_table
+
+    check_writable(folder)
+    runs.start(folder, config)
+    title = _title(facts)
+    write_table(pd.DataFrame(facts["rows"]), folder / "costs", caption=title)
+    runs.write_text(folder / "profile.json", json.dumps(facts, indent=1) + "\n")
+    steps = savings_of(config, candidates)
+    write_table(steps, folder / "per_step", caption=f"{title}; G multiply-accumulates a step, and what each part saves")
+    plot_savings({title: steps}, folder / "per_step.png")
+
+
+def _paper(output: Path | None, as_json: bool) -> None:
     from obclip_cli.cost.paper import compare, summary
 
+    if output is not None:
+        from obclip_cli.generation import check_writable
+
+        check_writable(output)
     cells = compare()
+    if output is not None:
+        from obclip_cli.report.costs import write_figure12, write_paper_cells
+        from obclip_cli.runs import write_environment
+
+        write_environment(output)
+        write_paper_cells(cells, output)
+        write_figure12(output)
     if as_json:
         rows = [asdict(cell) | {"difference": cell.difference} for cell in cells]
         typer.echo(json.dumps(rows, indent=1))
         return
     Console().print(_paper_table(cells))
     typer.echo(summary(cells))
+    _say_where(output)
+
+
+def _say_where(output: Path | None) -> None:
+    if output is not None:
+        typer.echo(f"written to {output}")
 
 
 def _paper_table(cells: "list[Cell]") -> Table:
@@ -83,8 +148,7 @@ def _paper_table(cells: "list[Cell]") -> Table:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    title = f"{facts['pair']}, N = {facts['candidates']}, cache {facts['cache']}: GMAC, parameters in M"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"{_title(facts)}: GMAC, parameters in M", title_justify="left")
     for column in facts["rows"][0]:
         table.add_column(HEADS.get(column, column), justify="left" if column in ("side", "steps") else "right")
     for row in facts["rows"]:
@@ -96,3 +160,21 @@ def _show(facts: dict[str, Any]) -> None:
         f"({facts['dtype']}, prompts of 80 bytes, without message headers)",
         highlight=False,
     )
+
+
+def _title(facts: dict[str, Any]) -> str:
+    return f"{facts['pair']}, N = {facts['candidates']}, cache {facts['cache']}"
+
+
+def _show_latency(facts: dict[str, Any]) -> None:
+    where = facts["environment"]
+    place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
+    table = Table(title=f"seconds on {place}, {facts['weights']} weights", title_justify="left")
+    for column in ("side", "steps", "rows", "median", "lower quartile", "upper quartile"):
+        table.add_column(column, justify="left" if column == "side" else "right")
+    for row in facts["rows"]:
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    console = Console()
+    console.print(table)
+    peak = facts["peak_memory_bytes"] / 2**30
+    console.print(f"peak memory of the {facts['peak_memory_of']}: {peak:.2f} GiB, weights included", highlight=False)

@@ -1,6 +1,7 @@
 """`obclip reproduce`: run the paper's experiments and write their tables and figures."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -55,8 +56,9 @@ def reproduce(
 
 
 def experiment_names() -> list[str]:
-    """Every file in experiments/, in order."""
-    return sorted(path.stem for path in data_folder("experiments").glob("[a-z]*.py"))
+    """Every file in experiments/, figure 3 before figure 12."""
+    names = [path.stem for path in data_folder("experiments").glob("[a-z]*.py")]
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
 def load_experiment(name: str) -> ModuleType:

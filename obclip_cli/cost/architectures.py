@@ -12,6 +12,9 @@ from obclip_cli.config import nearest
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
+# SDXL is told its original size, crop corner and target size.
+TIME_IDS = 6
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -46,3 +49,9 @@ def parameters_of(unet: Mapping[str, Any]) -> int:
     with torch.device("meta"):
         model = UNet2DConditionModel(**unet)
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def pooled_text_width(unet: Mapping[str, Any]) -> int:
+    """Width of SDXL's pooled text: what the first layer of the added embedding leaves beside the sizes."""
+    width: int = unet["projection_class_embeddings_input_dim"] - TIME_IDS * unet["addition_time_embed_dim"]
+    return width

@@ -7,6 +7,7 @@ that runs: the real UNet with the real accelerations on it, for the whole batch.
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.attention_cache import reuses
 from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.cloud.server import chunked
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
+from obclip_cli.cost.architectures import TIME_IDS, pooled_text_width
 
 aten = torch.ops.aten
 KINDS = {
@@ -27,8 +30,6 @@ KINDS = {
     aten.baddbmm: "query_key",
     aten.bmm: "attention_value",
 }
-# SDXL's time_ids; the width of its pooled text is what the first layer of the added embedding leaves for it.
-TIME_IDS = 6
 
 
 @dataclass(frozen=True)
@@ -78,26 +79,38 @@ def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
 
 
 def steps_macs(
-    config: Mapping[str, Any], tokens: int, *, candidates: int, guided: bool, steps: int, cache: CacheConfig
+    config: Mapping[str, Any],
+    tokens: int,
+    *,
+    candidates: int,
+    guided: bool,
+    steps: int,
+    cache: CacheConfig,
+    batch: int | None = None,
 ) -> list[Macs]:
     """What each of the cloud's `steps` steps costs for all candidates, as the accelerations change it.
 
     Args:
         guided: whether each candidate has an unconditional row.
+        batch: most rows at once; a larger set runs in chunks, each with a shared first step of its own.
     """
+    chunks = chunked([""] * candidates, batch=batch or 2 * candidates, guided=guided)
     plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
     costs = []
     for step in range(steps):
-        kind = _kind(cache, step)
+        kind = step_kind(cache, step)
         if kind.mixes_rows:
-            costs.append(_counted(plain, tokens, candidates, guided, kind))
+            later = [len(chunk) for chunk in chunks[1:]]
+            first = _counted(plain, tokens, len(chunks[0]), guided, kind)
+            rest = (_counted(plain, tokens, size, guided, kind, kind.reuse is not None) for size in later)
+            costs.append(sum(rest, first))
         else:  # rows do not meet: N candidates cost N times one
             costs.append(_counted(plain, tokens, 1, guided, kind) * candidates)
     return costs
 
 
 @dataclass(frozen=True)
-class _Kind:
+class StepKind:
     """What a step leaves out; steps of one kind cost the same, so each kind is counted once.
 
     Attributes:
@@ -118,9 +131,10 @@ class _Kind:
         return self.reuse is not None or self.shared
 
 
-def _kind(cache: CacheConfig, step: int) -> _Kind:
+def step_kind(cache: CacheConfig, step: int) -> StepKind:
+    """Which kind a step is of, by its position."""
     before = cache.cache_point is None or step < cache.cache_point
-    return _Kind(
+    return StepKind(
         reuse=cache.reuse if before else None,
         layers=cache.reuse_layers,
         cached=cache.cache_point is not None and reuses(step, cache_point=cache.cache_point, refresh=cache.refresh),
@@ -131,9 +145,15 @@ def _kind(cache: CacheConfig, step: int) -> _Kind:
 
 
 @lru_cache(maxsize=128)
-def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, guided: bool, kind: _Kind) -> Macs:
-    """One pass of a kind; a pass that reuses results runs after one that makes them, which is not counted."""
-    later = kind.cached or kind.skipped
+def _counted(
+    config: tuple[tuple[str, Any], ...],
+    tokens: int,
+    candidates: int,
+    guided: bool,
+    kind: StepKind,
+    later_chunk: bool = False,
+) -> Macs:
+    """One pass of a kind; a pass that reuses results runs after those that make them, which are not counted."""
     cache = CacheConfig(
         reuse=kind.reuse,
         reuse_layers=kind.layers,
@@ -143,12 +163,12 @@ def _counted(config: tuple[tuple[str, Any], ...], tokens: int, candidates: int, 
         shared_first_step=kind.shared,
     )
     model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
-    position = Position(unconditional=candidates if guided else 0, conditional=candidates)
+    chunks, passes = (2 if later_chunk else 1), (2 if kind.cached or kind.skipped else 1)
+    position = Position(chunks=chunks, unconditional=candidates if guided else 0, conditional=candidates)
     with attached(model.unet, accelerations(cache), position):
-        if later:
-            model.one_pass()
-            position.step = 1
-        return model.one_pass()
+        for position.chunk, position.step in product(range(chunks), range(passes)):
+            counted = model.one_pass()
+    return counted
 
 
 class _MetaModel:
@@ -166,9 +186,8 @@ class _MetaModel:
                 "encoder_hidden_states": torch.empty(rows, tokens, options.cross_attention_dim)
             }
             if options.addition_embed_type == "text_time":
-                pooled = options.projection_class_embeddings_input_dim - TIME_IDS * options.addition_time_embed_dim
                 self.conditions["added_cond_kwargs"] = {
-                    "text_embeds": torch.empty(rows, pooled),
+                    "text_embeds": torch.empty(rows, pooled_text_width(options)),
                     "time_ids": torch.empty(rows, TIME_IDS),
                 }
             if options.time_cond_proj_dim is not None:

@@ -18,6 +18,7 @@ from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import pass_macs, steps_macs
 
 TABLES = Path(__file__).parent.parent / "report" / "paper"
+TABLES_COMPARED = 5
 STEPS, LCM_STEPS = 25, 8
 PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
@@ -27,19 +28,18 @@ DEVICE_NOTE = (
     "the paper against itself: 6.54 is 15/25 of BK-SDM-small's 10.90; small-sd's 11.20 gives 6.72 "
     "(and k=5 prints 8.96, 20/25 of 11.20)"
 )
-CACHE_NOTE = "the paper against itself: Tables 3 and 7 print 5.84 T a candidate for the same setting"
-CLOUD_NOTES: dict[tuple[int | None, str, int], str] = {
-    (10, "cache", 2): CACHE_NOTE,
-    (10, "cache", 6): CACHE_NOTE,
-    (10, "cache+reuse", 2): "the paper against itself: its own cache cell, 12.26, is 5 % above Tables 3 and 7",
-    (10, "cache+reuse", 6): "the paper against itself: Table 7 prints 32.72 T for the same setting",
-    (5, "cache+reuse", 2): "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G",
-}
+DOUBLED_NOTE = "the paper against itself: twice its k=5 cell; Tables 3 and 7 print 5.84 T a candidate, 32.72 T for N=6"
+PIVOT_NOTE = "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of the paper and ours, in T (10^12) multiply-accumulates."""
+    """One figure of the paper and ours, in T (10^12) multiply-accumulates.
+
+    Attributes:
+        ours: what the row and column say.
+        as_printed: our count of what the printed figure turns out to be, where the note names that.
+    """
 
     table: int
     row: str
@@ -47,11 +47,28 @@ class Cell:
     paper: float
     ours: float
     note: str = ""
+    as_printed: float | None = None
 
     @property
     def difference(self) -> float:
         """Ours against the paper's, as a share."""
-        return 0.0 if self.paper == self.ours else (self.ours - self.paper) / self.paper if self.paper else math.inf
+        return _difference(self.ours, self.paper)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the paper's figure is ours."""
+        return abs(self.difference) <= TOLERANCE
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the paper's figure is ours, or our count of what the note says it is."""
+        return self.agrees or (
+            self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE
+        )
+
+
+def _difference(ours: float, paper: float) -> float:
+    return 0.0 if paper == ours else (ours - paper) / paper if paper else math.inf
 
 
 @lru_cache(maxsize=64)
@@ -77,19 +94,27 @@ def device_cost(architecture: str, *, steps: int) -> float:
     return 2 * steps * pass_macs(model.unet, model.text_tokens).paper_device / 1e12
 
 
-def compare() -> list[Cell]:
-    """All cells, table by table."""
-    return [cell for table in (_table2, _table3, _table4, _table5, _table7) for cell in table()]
+def compare(after_table: Callable[[], None] = lambda: None) -> list[Cell]:
+    """All cells, table by table.
+
+    Args:
+        after_table: called when one of the `TABLES_COMPARED` tables is done.
+    """
+    cells: list[Cell] = []
+    for table in (_table2, _table3, _table4, _table5, _table7):
+        cells += table()
+        after_table()
+    return cells
 
 
 def summary(cells: list[Cell]) -> str:
-    """How many cells agree, and how many of the others the paper itself contradicts."""
-    far = [cell for cell in cells if abs(cell.difference) > TOLERANCE]
-    against_itself = sum(cell.note.startswith("the paper against itself") for cell in far)
-    agreeing = len(cells) - len(far)
+    """How many cells agree as they are labelled, and how many once the paper's own slips are followed."""
+    agreeing, resolved = sum(cell.agrees for cell in cells), sum(cell.is_resolved for cell in cells)
+    slips = resolved - agreeing
     return (
-        f"{agreeing} of {len(cells)} cells within {TOLERANCE:.0%} ({agreeing / len(cells):.1%}); "
-        f"of the other {len(far)}, {against_itself} contradict other cells of the paper"
+        f"{agreeing} of {len(cells)} cells within {TOLERANCE:.0%} ({agreeing / len(cells):.1%}); {resolved} "
+        f"({resolved / len(cells):.1%}) with {slips} cells counted as what they turn out to be: the paper labels them "
+        f"otherwise (see the notes). The other {len(cells) - resolved} contradict other cells of the paper."
     )
 
 
@@ -111,16 +136,25 @@ def _table2() -> Iterator[Cell]:
     for row in _rows(2):
         k, n, acceleration = _points(row), int(row["N"]), _text(row, "acceleration")
         name = " ".join(filter(None, [row["method"], f"k={k}" if k else "", acceleration, f"N={n}"]))
-        rows = 1 if row["method"].startswith(("cloud-only", "Hybrid")) else n
         if not pd.isna(row["cloud_tmac"]):
-            on_device = row["method"].startswith("device-only")
-            ours = 0.0 if on_device else cloud_cost("sd14", k=k or STEPS, n=rows, acceleration=acceleration)
-            yield Cell(2, name, "cloud", row["cloud_tmac"], ours, CLOUD_NOTES.get((k, acceleration, n), ""))
+            yield _table2_cloud(name, row, k, n, acceleration)
         if not pd.isna(row["device_tmac"]):
             whole = row["method"].startswith(("cloud-only", "vanilla"))
             ours = 0.0 if whole else device_cost("small-sd", steps=STEPS - (k or 0))
-            note = DEVICE_NOTE if k == 10 else ""
-            yield Cell(2, name, "device", row["device_tmac"], ours, note)
+            slip = (DEVICE_NOTE, device_cost("bksdm-small", steps=STEPS - k)) if k == 10 else ("", None)
+            yield Cell(2, name, "device", row["device_tmac"], ours, *slip)
+
+
+def _table2_cloud(name: str, row: pd.Series, k: int | None, n: int, acceleration: str) -> Cell:
+    if row["method"].startswith("device-only"):
+        return Cell(2, name, "cloud", row["cloud_tmac"], 0.0)
+    rows = 1 if row["method"].startswith(("cloud-only", "Hybrid")) else n
+    ours = cloud_cost("sd14", k=k or STEPS, n=rows, acceleration=acceleration)
+    if k == 10 and acceleration:
+        doubled = 2 * cloud_cost("sd14", k=5, n=n, acceleration=acceleration)
+        return Cell(2, name, "cloud", row["cloud_tmac"], ours, DOUBLED_NOTE, doubled)
+    note = PIVOT_NOTE if (k, acceleration, n) == (5, "cache+reuse", 2) else ""
+    return Cell(2, name, "cloud", row["cloud_tmac"], ours, note)
 
 
 def _table3() -> Iterator[Cell]:

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+import pandas as pd
+
 from obclip_cli.config import Config, ModelConfig
 from obclip_cli.cost.architectures import Architecture, load_architecture, parameters_of
 from obclip_cli.cost.macs import Macs
 from obclip_cli.cost.run import run_macs
+from obclip_cli.cost.savings import savings
 from obclip_cli.cost.traffic import traffic_bytes
 from obclip_cli.diffusion import hub
 from obclip_cli.diffusion.schedule import split
@@ -32,7 +35,9 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
     """Rows of steps of equal cost and of each side's sum, in units named by their columns."""
     divided = split(config.pair, config.hybrid)
     cloud, device = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
-    on_cloud, on_device = run_macs(cloud, device, divided, cache=config.cache, candidates=candidates)
+    on_cloud, on_device = run_macs(
+        cloud, device, divided, cache=config.cache, candidates=candidates, batch=config.rows_at_once
+    )
     rows = [
         *_stretches("cloud", on_cloud),
         _row("cloud", "all", on_cloud, "paper_cloud", parameters_of(cloud.unet)),
@@ -48,6 +53,19 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
         "bytes_up": up,
         "bytes_down": down,
     }
+
+
+def savings_of(config: Config, candidates: int) -> pd.DataFrame:
+    """What each acceleration of a configuration saves in each step; columns as in `savings`."""
+    cloud = split(config.pair, config.hybrid).cloud
+    return savings(
+        architecture_of(config.pair.cloud),
+        candidates=candidates,
+        guidance_scale=cloud.guidance_scale,
+        steps=cloud.stop - cloud.start,
+        cache=config.cache,
+        batch=config.rows_at_once,
+    )
 
 
 def _stretches(side: str, costs: list[Macs]) -> Iterator[dict[str, Any]]:

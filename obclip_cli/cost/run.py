@@ -8,15 +8,29 @@ from obclip_cli.diffusion.schedule import Split
 
 
 def run_macs(
-    cloud: Architecture, device: Architecture, split: Split, *, cache: CacheConfig, candidates: int
+    cloud: Architecture, device: Architecture, split: Split, *, cache: CacheConfig, candidates: int, batch: int
 ) -> tuple[list[Macs], list[Macs]]:
-    """Each step of the cloud, for all candidates, and each step of the device, for one."""
+    """Each step of the cloud, for all candidates, and each step of the device, for one.
+
+    Args:
+        batch: most rows that the cloud holds at once.
+    """
     return (
-        _macs(cloud, split.cloud_steps, split.cloud.guidance_scale, cache, candidates),
-        _macs(device, split.device_steps, split.device.guidance_scale, NO_ACCELERATION, 1),
+        steps_macs(
+            cloud.unet,
+            cloud.text_tokens,
+            candidates=candidates,
+            guided=is_guided(cloud.unet, split.cloud.guidance_scale),
+            steps=split.cloud_steps,
+            cache=cache,
+            batch=batch,
+        ),
+        steps_macs(
+            device.unet,
+            device.text_tokens,
+            candidates=1,
+            guided=is_guided(device.unet, split.device.guidance_scale),
+            steps=split.device_steps,
+            cache=NO_ACCELERATION,
+        ),
     )
-
-
-def _macs(model: Architecture, steps: int, guidance_scale: float, cache: CacheConfig, candidates: int) -> list[Macs]:
-    guided = is_guided(model.unet, guidance_scale)
-    return steps_macs(model.unet, model.text_tokens, candidates=candidates, guided=guided, steps=steps, cache=cache)

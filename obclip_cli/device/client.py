@@ -7,23 +7,34 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.config import PrivacyConfig
+from obclip_cli.device.choice import Chooser
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt, replaced_by_another
+from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
 
 @dataclass(frozen=True)
 class Query:
-    """What the device remembers of one prompt while the cloud works. Secret."""
+    """What the device remembers of one prompt while the cloud works. Secret.
+
+    Attributes:
+        prompt: the user's own words.
+        candidates: S as it is sent; its `index` is the one that the device goes on with.
+        n: candidates that the prompt has, |P|.
+        lambda_: reached by S.
+    """
 
     prompt: str
     candidates: CandidateSet
     seed: int
+    n: int = 1
+    lambda_: float = 0.0
 
 
 class Client:
@@ -33,7 +44,9 @@ class Client:
         pipeline: the small model.
         taxonomy: which attributes are sensitive.
         split: which side runs which steps.
-        secret: randomness that the cloud must not be able to repeat; the system's unless given.
+        key: the client's secret, for the strategies bucket and dp.
+        chance: randomness that the cloud must not be able to repeat; the system's unless given.
+        find: what finds the attributes.
     """
 
     def __init__(
@@ -42,25 +55,36 @@ class Client:
         taxonomy: Taxonomy,
         split: Split,
         privacy: PrivacyConfig,
-        secret: random.Random | None = None,
+        key: bytes | None = None,
+        chance: random.Random | None = None,
+        find: Detector = detect,
     ) -> None:
         self.pipeline, self.taxonomy = pipeline, taxonomy
         self.split, self.privacy = split, privacy
-        self.secret = secret or random.SystemRandom()
+        self.find = find
+        self.chooser = Chooser(taxonomy, privacy, key, chance or random.SystemRandom())
 
     def prepare(self, prompt: str, seed: int) -> Query:
-        """Find the attributes and build the candidates.
+        """Find the attributes, build the candidates and choose which of them to send.
 
         Raises:
-            UserError: the prompt is empty, contradicts itself or has too many candidates.
+            UserError: the prompt is empty, contradicts itself or has too many candidates, or λ is out of range for it.
         """
         plain = check_prompt(prompt)
         if self.privacy.strategy == "none":
             return Query(plain, CandidateSet((plain,), 0, {}), seed)
-        candidates = build_candidates(prompt, self.taxonomy, max_candidates=self.privacy.max_candidates)
-        if self.privacy.strategy == "replacement":
-            candidates = replaced_by_another(candidates, self.secret)
-        return Query(plain, candidates, seed)
+        most = self.privacy.max_candidates
+        candidates = build_candidates(prompt, self.taxonomy, max_candidates=most, find=self.find)
+        return self.hide(plain, candidates, seed)
+
+    def hide(self, prompt: str, candidates: CandidateSet, seed: int) -> Query:
+        """Choose what is sent for a prompt whose candidates are known.
+
+        Raises:
+            UserError: λ is out of range for this prompt.
+        """
+        choice = self.chooser.choose(candidates)
+        return Query(prompt, choice.sent, seed, choice.n, choice.lambda_)
 
     def request(self, query: Query) -> CloudRequest:
         """What goes up: all candidates, and the device's latent if the device goes first.

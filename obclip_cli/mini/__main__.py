@@ -99,6 +99,7 @@ class Workshop:
 
     def write_card(self) -> None:
         """Score the released weights on 500 prompts and describe them."""
+        weights = package_folder() / "mini" / "weights"
         config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
         methods = baselines_and_obclip(config)
         place = self.folder / "scores" / run_name(config, methods)  # new weights get a run of their own
@@ -108,10 +109,11 @@ class Workshop:
             package_folder() / "mini" / "MODEL_CARD.md",
             table=self.table,
             images=self.images,
-            vae=self._vae(),
-            cloud=self._cloud()[0],
-            device=UNet2DConditionModel.from_pretrained(self.models / "device"),
+            vae=AutoencoderKL.from_pretrained(weights / "mini-cloud" / "vae"),
+            cloud=UNet2DConditionModel.from_pretrained(weights / "mini-cloud" / "unet"),
+            device=UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet"),
             scores=pd.read_csv(place / "scores.csv"),
+            guidance_scale=config.pair.guidance_scale,
         )
 
     def _vae(self) -> AutoencoderKL:

@@ -39,6 +39,7 @@ def write_card(
     cloud: UNet2DConditionModel,
     device: UNet2DConditionModel,
     scores: pd.DataFrame,
+    guidance_scale: float,
 ) -> None:
     """Fill the card.
 
@@ -68,8 +69,9 @@ def write_card(
         "## Training\n",
         _training(),
         "## Scores\n",
-        "On 500 prompts of held-out combinations, 25 DPM-Solver++ steps, seed 0. The first row is the judge on the",
-        "real held-out art, the ceiling of every other row.\n",
+        f"On 500 prompts of held-out combinations, 25 DPM-Solver++ steps, guidance {guidance_scale:g}, seed 0. The",
+        "guidance was chosen on 300 combinations seen in training. The first row is the judge on real held-out art,",
+        "the ceiling of every other row.\n",
         _scores(scores),
         targets.strip() + "\n",
         LIMITS,
@@ -86,7 +88,7 @@ LIMITS = """## Limits
 
 - The judge is small and has seen only this art. Its FID and CLIP score compare rows of one table; they are not
   comparable with Inception FID or with the paper's figures.
-- Scores short of a target are short of training: the losses were still falling at the end (see the curves above).
+- The loss was still falling when training ended (see the curves above): longer training would go on helping.
 - People are drawn as emoji draw them: two genders and five skin tones of the Unicode standard, which are no
   description of real people.
 - Age is said by few pictures (child, old); objects, hands and groups are trained on little and come out poorly.

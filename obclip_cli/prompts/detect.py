@@ -1,19 +1,23 @@
 """Find the sensitive attributes that a prompt states, by rules (arXiv 2510.04153, Section 4.1)."""
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.taxonomy import Form, Taxonomy, Values
+from obclip_cli.prompts.forms import Form, Taxonomy, Values
+from obclip_cli.prompts.readings import Reading, read
 
-# A word before a person ("a dark-skinned smiling woman") may be this many words away from the noun.
-REACH = 3
+Detector = Callable[[str, Taxonomy], list["Span"]]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of the prompt that says values: `prompt[start:end] == text`."""
+    """A stretch of the prompt that says values: `prompt[start:end] == text`.
+
+    Attributes:
+        attributive: it stands before its noun, as "old" in "an old man".
+    """
 
     start: int
     end: int
@@ -21,6 +25,7 @@ class Span:
     form: str
     values: Values
     person: int
+    attributive: bool = False
 
 
 def detect(prompt: str, taxonomy: Taxonomy) -> list[Span]:
@@ -32,70 +37,62 @@ def detect(prompt: str, taxonomy: Taxonomy) -> list[Span]:
     Raises:
         UserError: one person has two different values of one attribute.
     """
-    spellings = _spellings(taxonomy)
-    found = []
-    for match in _pattern(tuple(spellings)).finditer(prompt):
-        before_a_word = re.match(r"\s+\w", prompt[match.end() :]) is not None
-        for form, values in spellings[_plain(match.group())]:
-            if form.before_a_word in (None, before_a_word):
-                found.append((match, form, values))
-                break
-    persons = _persons(prompt, [(match, form) for match, form, _ in found])
-    spans = [
-        Span(match.start(), match.end(), match.group(), form.name, values, person)
-        for (match, form, values), person in zip(found, persons, strict=True)
-    ]
-    _check_consistent(spans, taxonomy)
+    found = read(prompt, taxonomy)
+    spans = _spans(prompt, [reading for reading in found if reading.anchor is not None])
+    said_values(spans, taxonomy)
     return spans
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text.lower())
+def _spans(prompt: str, readings: list[Reading]) -> list[Span]:
+    """Number the persons in the order in which something is said of them."""
+    numbers: dict[int, int] = {}
+    spans = []
+    for reading in readings:
+        assert reading.anchor is not None
+        person = numbers.setdefault(reading.anchor, len(numbers))
+        start, end = reading.unit.start, reading.unit.end
+        span = Span(start, end, prompt[start:end], reading.form.name, reading.values, person, reading.attributive)
+        spans.append(span)
+    return spans
 
 
-@cache
-def _pattern(spellings: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted(spellings, key=len, reverse=True)
-    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
-    return re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE)
+def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], str]:
+    """What is said of each person, as (person, attribute) -> value.
 
+    Adjectives and nouns count before pronouns ("a woman around his eyes"), and an adjective before what a noun
+    implies ("an old boy").
 
-def _spellings(taxonomy: Taxonomy) -> dict[str, list[tuple[Form, Values]]]:
-    meanings: dict[str, list[tuple[Form, Values]]] = {}
-    for form in taxonomy.forms:
-        for word, values in form.spellings():
-            meanings.setdefault(word, []).append((form, values))
-    return meanings
-
-
-def _persons(prompt: str, found: list[tuple[re.Match[str], Form]]) -> list[int]:
-    """Number the person of each span: a noun starts one; what stands before a noun goes with it."""
-    persons: list[int] = []
-    current, has_noun = 0, False
-    for place, (match, form) in enumerate(found):
-        starts_new = form.names_a_person or (form.stands_before and _noun_follows(prompt, match, found[place + 1 :]))
-        if starts_new and has_noun:
-            current, has_noun = current + 1, False
-        has_noun = has_noun or form.names_a_person
-        persons.append(current)
-    return persons
-
-
-def _noun_follows(prompt: str, match: re.Match[str], rest: list[tuple[re.Match[str], Form]]) -> bool:
-    """Whether a person noun stands within reach, so that this adjective describes it."""
-    for later, form in rest:
-        if form.names_a_person:
-            between = prompt[match.end() : later.start()]
-            return len(between.split()) <= REACH and not re.search(r"[.;!?]|\band\b", between)
-    return False
-
-
-def _check_consistent(spans: list[Span], taxonomy: Taxonomy) -> None:
+    Raises:
+        UserError: one person has two different values of one attribute.
+    """
     said: dict[tuple[int, str], str] = {}
-    for span in spans:
-        for attribute, value in zip(taxonomy.form(span.form).carries, span.values, strict=True):
-            before = said.setdefault((span.person, attribute), value)
-            if before != value:
+    ranks: dict[tuple[int, str], int] = {}
+    for span in sorted(spans, key=lambda span: _rank(taxonomy.form(span.form))):
+        form = taxonomy.form(span.form)
+        for attribute, value in zip(form.carries, span.values, strict=True):
+            slot = (span.person, attribute)
+            before, rank = said.setdefault(slot, value), ranks.setdefault(slot, _rank(form))
+            if before == value or rank != _rank(form) or form.use == "pronoun":
+                continue
+            if not (form.combines and span.attributive):
                 raise UserError(
                     f"the prompt gives one person two values of {attribute}: {before} and {value}; keep one of them"
                 )
+            if before not in taxonomy.attributes[attribute]:
+                said[slot] = value
+    return said
+
+
+def _rank(form: Form) -> int:
+    if form.use == "pronoun":
+        return 2
+    return 1 if form.written_as else 0
+
+
+def records(spans: list[Span], taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """One record for every attribute of every span: start, end, text, attribute, value."""
+    return [
+        {"start": span.start, "end": span.end, "text": span.text, "attribute": attribute, "value": value}
+        for span in spans
+        for attribute, value in zip(taxonomy.form(span.form).carries, span.values, strict=True)
+    ]

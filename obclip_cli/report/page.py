@@ -17,6 +17,14 @@ EXAMPLES = """## Examples
 
 ![Contact sheet](examples/contact_sheet_000.png)
 """
+BENCH = """## Speed
+
+Written by `make bench`: the cloud phase of each method against vanilla OG, measured and by multiply-accumulates.
+
+![Measured speed-up against multiply-accumulates saved](bench/speed.png)
+
+Table: [bench/speed.md](bench/speed.md)
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ def write_page(folder: Path, sections: list[Section]) -> None:
     for section in sections:
         parts.append(f"## {section.title}\n\n![{section.title}]({section.picture})\n\n{section.text}\n")
         parts.append(f"Table: [{section.table}]({section.table})\n")
+    if (folder / "bench" / "speed.png").exists():
+        parts.append(BENCH)
     if (folder / "examples" / "contact_sheet_000.png").exists():
         parts.append(EXAMPLES)
     write_text(folder / "README.md", "\n".join(parts))

@@ -10,6 +10,8 @@ import torch
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+SAVING_COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a", "#b8a9c9")
+
 
 def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
     """One panel of bars a score, one bar a method.
@@ -48,6 +50,53 @@ def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], titl
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """One panel a setting: each step's cost as a stack of what is computed and what each part saves.
+
+    Args:
+        tables: title -> `step`, `computed` and one column a part, in G multiply-accumulates.
+    """
+    figure, axes = plt.subplots(1, len(tables), figsize=(4.6 * len(tables), 3.6), squeeze=False)
+    for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
+        below = pd.Series(0.0, index=table.index)
+        for part, colour in zip(table.columns.drop("step"), SAVING_COLOURS, strict=True):
+            label = part if part == "computed" else f"saved by {part}"
+            axis.bar(table["step"], table[part], bottom=below, label=label, color=colour, edgecolor="white")
+            below = below + table[part]
+        axis.set(title=title, xlabel="step of the cloud", ylabel="G multiply-accumulates", xticks=table["step"])
+        axis.title.set_fontsize(10)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=3, loc="lower center")
+    figure.tight_layout(rect=(0, 0.13, 1, 1))
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
+    """Measured speed-up over the speed-up by multiply-accumulates, one panel a model, with the line to stay above.
+
+    Args:
+        table: rows with `model`, `method`, `n`, `speedup_by_macs` and `speedup_measured`.
+        share: slope of the lower line.
+    """
+    models = list(table["model"].unique())
+    figure, axes = plt.subplots(1, len(models), figsize=(4.6 * len(models), 4.0), squeeze=False)
+    for axis, model in zip(axes[0], models, strict=True):
+        rows = table[table["model"] == model]
+        for method, points in rows.groupby("method", sort=False):
+            axis.scatter(points["speedup_by_macs"], points["speedup_measured"], s=10 + 5 * points["n"], label=method)
+        furthest = 1.05 * rows[["speedup_by_macs", "speedup_measured"]].max(axis=None)
+        axis.plot([1, furthest], [1, furthest], "k-", linewidth=0.7)
+        axis.plot([1, furthest], [share, share * furthest], "k:", linewidth=0.7)
+        axis.set(title=model, xlabel="speed-up by multiply-accumulates", ylabel="speed-up measured")
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    figure.suptitle("Cloud phase against vanilla OG; larger dots: more candidates", fontsize=10)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

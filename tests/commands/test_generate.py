@@ -81,7 +81,7 @@ def test_results_go_to_a_folder_named_after_the_prompt(
         (["a man", "stray words"], ["stray words", "quotes"]),
         (["a man", "hybrid.stepps=3"], ["hybrid.stepps", "did you mean steps"]),
         (["a woman with dark skin", "privacy.max_candidates=4"], ["10 candidates", "leave out tone"]),
-        (["a man", "--lambda", "0.3"], ["privacy.lambda=0.3"]),
+        (["a man", "--lambda", "0.6"], ["privacy.lambda=0.6", "N = 2"]),
         (["a man", "--prompt-file", "x.txt"], ["not both"]),
         (["--prompt-file", "missing.txt"], ["cannot read missing.txt"]),
         (["a man", "pair.cloud.path=/nowhere/model"], ["/nowhere/model"]),

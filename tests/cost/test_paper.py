@@ -2,7 +2,7 @@
 
 import pytest
 
-from obclip_cli.cost.paper import TOLERANCE, Cell, cloud_cost, compare, device_cost
+from obclip_cli.cost.paper import DOUBLED_NOTE, TOLERANCE, Cell, cloud_cost, compare, device_cost
 
 
 @pytest.fixture(scope="module")
@@ -12,12 +12,26 @@ def cells() -> list[Cell]:
 
 @pytest.mark.slow
 def test_every_cell_agrees_or_is_explained(cells: list[Cell]) -> None:
-    far = [cell for cell in cells if abs(cell.difference) > TOLERANCE]
+    far = [cell for cell in cells if not cell.agrees]
     assert {cell.table for cell in cells} == {2, 3, 4, 5, 7}
     assert len(cells) == 130
     assert [cell for cell in far if not cell.note] == []
     assert len(far) == 13
     assert {cell.table for cell in far} == {2}
+
+
+@pytest.mark.slow
+def test_table_2_s_slips_are_what_their_notes_say(cells: list[Cell]) -> None:
+    """Counted as another model, or as twice the k=5 cell, 11 of the 13 come out; the others stay unexplained."""
+    assert [(cell.row, cell.paper) for cell in cells if not cell.is_resolved] == [
+        ("ObCLIP k=10 cache+reuse N=2", 11.48),
+        ("ObCLIP k=5 cache+reuse N=2", 5.74),
+    ]
+    doubled = {cell.row: cell.paper for cell in cells if cell.note == DOUBLED_NOTE}
+    printed = {cell.row: cell.paper for cell in cells if (cell.table, cell.column) == (2, "cloud")}
+    assert len(doubled) == 4
+    for row, paper in doubled.items():
+        assert paper == pytest.approx(2 * printed[row.replace("k=10", "k=5")], abs=1e-9)
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from obclip_cli.config import compose_config
@@ -39,3 +41,26 @@ def test_the_command_prints_rows(obclip: Callable[..., Run]) -> None:
 
 def test_no_candidates_is_an_error(obclip: Callable[..., Run]) -> None:
     assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "at least 1")
+
+
+def test_a_folder_gets_tables_and_the_stack_of_each_step(obclip: Callable[..., Run], tmp_path: Path) -> None:
+    run = obclip("profile", "-N", "2", "cache=paper_k10", "-o", str(tmp_path / "costs"))
+    assert run.code == 0, run.err
+    written = {path.name for path in (tmp_path / "costs").iterdir()}
+    tables = {"costs.csv", "costs.md", "per_step.csv", "per_step.md", "per_step.png"}
+    assert written == tables | {"profile.json", "config.yaml", "environment.json"}
+    steps = pd.read_csv(tmp_path / "costs" / "per_step.csv")
+    costs = pd.read_csv(tmp_path / "costs" / "costs.csv")
+    whole = costs[(costs["side"] == "cloud") & (costs["steps"] == "all")]["full_gmacs"].item()
+    assert steps["computed"].sum() == pytest.approx(whole)
+
+
+@pytest.mark.slow
+def test_the_paper_s_cells_as_rows_and_files(obclip: Callable[..., Run], tmp_path: Path) -> None:
+    run = obclip("profile", "--paper", "--json", "-o", str(tmp_path))
+    assert run.code == 0, run.err
+    rows = json.loads(run.out)
+    assert len(rows) == 130
+    assert {"table", "row", "column", "paper", "ours", "difference", "note"} <= set(rows[0])
+    assert len(pd.read_csv(tmp_path / "paper_costs.csv")) == 130
+    assert (tmp_path / "figure12.png").stat().st_size > 10_000

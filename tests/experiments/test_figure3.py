@@ -7,25 +7,24 @@ import pandas as pd
 import pytest
 
 from experiments.figure3 import finding, methods, with_both_ends
-from obclip_cli.resources import data_folder
-from tests.conftest import Run, assert_one_line_error
+from tests.conftest import Run
 
 Obclip = Callable[..., Run]
 FAST = ["hybrid.steps=10", "dataset.limit=4"]
 
 
-def test_reproduce_writes_page_table_figure_and_the_run_behind_them(
+def test_reproduce_writes_table_figure_and_the_run_behind_them(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
-    run = obclip("reproduce", "-o", str(tmp_path), *tiny_pair, *FAST)
+    run = obclip("reproduce", "figure3", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 0, run.err
-    assert {p.name for p in tmp_path.iterdir()} == {"README.md", "figure3.csv", "figure3.md", "figure3.png", "runs"}
+    assert {p.name for p in tmp_path.iterdir()} == {"figure3.csv", "figure3.md", "figure3.png", "runs"}
     table = pd.read_csv(tmp_path / "figure3.csv")
     assert [(row.order, row.k) for row in table.itertuples()] == [
         (order, k) for order in ("server_first", "client_first") for k in (0, 5, 10)
     ]
     (run_folder,) = (tmp_path / "runs").iterdir()
-    assert run_folder.name in (tmp_path / "README.md").read_text()
+    assert run_folder.name in (tmp_path / "figure3.md").read_text()
     scores = pd.read_csv(run_folder / "scores.csv").set_index("method")
     by_place = table.set_index(["order", "k"])
     assert by_place.loc[("client_first", 5), "fid"] == scores.loc["client-first, k=5", "fid"]
@@ -52,15 +51,3 @@ def test_the_finding_is_computed_from_the_table(early: float, verdict: str) -> N
     assert f"on this pair that {verdict}." in text
     assert ("20%" in text) == (verdict == "holds")
     assert "80%" not in text
-
-
-def test_unknown_experiments_are_one_line(obclip: Obclip) -> None:
-    assert_one_line_error(obclip("reproduce", "figure33"), "did you mean figure3")
-
-
-@pytest.mark.parametrize("path", sorted(data_folder("experiments").glob("[a-z]*.py")), ids=lambda p: p.stem)
-def test_every_experiment_has_help_and_a_title(path: Path) -> None:
-    from obclip_cli.commands.reproduce import load_experiment
-
-    module = load_experiment(path.stem)
-    assert module.TITLE and module.OVERRIDES["mini"] and callable(module.run)

@@ -5,9 +5,8 @@ import itertools
 import pytest
 
 from obclip_cli.config import taxonomy_path
-from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
-from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.prompts.taxonomy import Form, load_taxonomy
 
 TAXONOMY = load_taxonomy(taxonomy_path("paper"))
 AGES, GENDERS, ETHNICITIES = TAXONOMY.attributes.values()
@@ -35,7 +34,7 @@ def assert_closed(prompt: str, n: int) -> None:
         ("a middle aged indian gentleman", 30),
         ("a young man and an old woman", 36),
         ("a male doctor and a female nurse", 4),
-        ("a girl flying a kite", 2),
+        ("a girl flying a kite", 6),
         ("a mother and her son", 4),
         ("a bowl of fruit", 1),
     ],
@@ -64,13 +63,23 @@ def test_the_papers_word_orders_are_found_for_every_value(template: str) -> None
     assert_closed(prompts[7], 30)
 
 
-def test_his_eyes_of_the_sixth_template_fit_only_men() -> None:
-    """The paper's template says "his eyes" of women too, which contradicts itself."""
-    assert_closed("a young african male with laugh lines around his eyes", 30)
-    with pytest.raises(UserError, match="two values of gender: female and male"):
-        build("a young african female with laugh lines around his eyes")
+def test_his_eyes_of_the_sixth_template_agree_with_women_too() -> None:
+    """The paper's template says "his eyes" of women as well; every candidate's eyes are its own."""
+    men, women = (build(f"a young african {gender} with laugh lines around his eyes") for gender in GENDERS)
+    assert men.prompts == women.prompts and len(men.prompts) == 30
+    assert women.prompts[women.index] == "a young african female with laugh lines around her eyes"
 
 
-def test_adjectives_of_things_are_hidden_too() -> None:
-    """Rules do not tell an old building from an old man. It costs candidates and gives nothing away."""
-    assert_closed("an old building at night", 3)
+def test_adjectives_of_things_are_left_alone() -> None:
+    assert_closed("an old building at night", 1)
+    assert_closed("a young man on an old bench", 6)
+
+
+@pytest.mark.parametrize("form", TAXONOMY.forms, ids=lambda form: form.name)
+def test_every_spelling_is_hidden_where_it_stands_for_a_person(form: Form) -> None:
+    """None stays in sight, and none becomes canonical words that are read differently."""
+    frames = {"adjective": "a {} person", "pronoun": "a man, {} smiles"}
+    for word, _ in form.spellings():
+        found = build(frames.get(form.use, "a {}").format(word))
+        assert found.slots or found.left_out, word
+        assert_closed(found.prompts[0], len(found.prompts))

@@ -16,6 +16,7 @@ from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.accelerate.shared_first_step import SharedFirstStep
 from obclip_cli.config import CacheConfig
+from obclip_cli.errors import UserError
 
 
 class Acceleration(Protocol):
@@ -46,7 +47,13 @@ def accelerations(cache: CacheConfig) -> list[Acceleration]:
 
 @contextmanager
 def attached(unet: UNet2DConditionModel, chosen: Sequence[Acceleration], position: Position) -> Iterator[None]:
-    """Put accelerations on the model and take them off in reverse order, also after an error."""
+    """Put accelerations on the model and take them off in reverse order, also after an error.
+
+    Raises:
+        UserError: the model takes image prompts, whose rows and attention no acceleration knows.
+    """
+    if chosen and unet.config.encoder_hid_dim_type not in (None, "text_proj"):
+        raise UserError("accelerations do not work with an IP-Adapter or another image prompt; unload it from the UNet")
     done: list[Acceleration] = []
     try:
         for acceleration in chosen:

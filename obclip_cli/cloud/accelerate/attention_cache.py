@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.errors import UserError
 
 
 def reuses(step: int, *, cache_point: int, refresh: int | None) -> bool:
@@ -25,9 +26,14 @@ class AttentionCache:
     Args:
         cache_point: r >= 1, counted in cloud steps; steps 0..r-1 compute attention.
         refresh: compute again at steps r + refresh, r + 2 refresh ...; None: never.
+
+    Raises:
+        UserError: the first step would reuse what no step has computed.
     """
 
     def __init__(self, *, cache_point: int, refresh: int | None = None) -> None:
+        if cache_point < 1:
+            raise UserError(f"cache.cache_point={cache_point} must be at least 1: step 0 has nothing to reuse")
         self.cache_point, self.refresh = cache_point, refresh
         self.position = Position()
         self.unet: UNet2DConditionModel | None = None

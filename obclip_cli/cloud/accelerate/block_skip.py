@@ -13,6 +13,7 @@ from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
 from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.errors import UserError
 
 
 class BlockSkip:
@@ -21,9 +22,14 @@ class BlockSkip:
     Args:
         skip_point: s >= 1, counted in cloud steps; steps 0..s-1 are full.
         fresh_conv_in: whether skipped steps run conv_in on the current latents.
+
+    Raises:
+        UserError: the first step would skip what no step has computed.
     """
 
     def __init__(self, *, skip_point: int, fresh_conv_in: bool = True) -> None:
+        if skip_point < 1:
+            raise UserError(f"cache.skip_point={skip_point} must be at least 1: step 0 has nothing to go on from")
         self.skip_point, self.fresh_conv_in = skip_point, fresh_conv_in
         self.position = Position()
         self.overrides = Overrides()

@@ -123,6 +123,9 @@ def shared_attention(
 ) -> torch.Tensor:
     """softmax(Q K^T) of one row times the V of all rows, laid side by side; exact (Algorithm 2).
 
+    The map is made in slices, of whole heads where one head's map is small and of queries where it is not, so that
+    the map and the rows' V side by side are held for a slice only.
+
     Args:
         query: (1, L, width); key: (1, S, width); values: (rows, S, width).
 
@@ -133,15 +136,22 @@ def shared_attention(
     length, size = query.shape[1], width // heads
     query = query.view(length, heads, size).transpose(0, 1)
     key = key.view(keys, heads, size).permute(1, 2, 0)
-    wide = values.view(rows, keys, heads, size).permute(2, 1, 0, 3).reshape(heads, keys, rows * size)
-    result = wide.new_empty(heads, length, rows * size)
+    values = values.view(rows, keys, heads, size)
+    result = values.new_empty(rows, length, heads, size)
     unused = query.new_empty(1, 1, 1)
-    for part in torch.arange(length).split(max(1, SLICE_ELEMENTS // (heads * keys))):
-        few = slice(int(part[0]), int(part[-1]) + 1)
-        scores = torch.baddbmm(unused, query[:, few], key, beta=0, alpha=scale)
-        maps = scores.softmax(dim=-1, dtype=torch.float32).to(wide.dtype)
-        result[:, few] = torch.bmm(maps, wide)
-    return result.view(heads, length, rows, size).permute(2, 1, 0, 3).reshape(rows, length, width)
+    for some in slices(heads, max(1, SLICE_ELEMENTS // (length * keys))):
+        wide = values[:, :, some].permute(2, 1, 0, 3).flatten(2)
+        for few in slices(length, max(1, SLICE_ELEMENTS // (len(wide) * keys))):
+            scores = torch.baddbmm(unused, query[some, few], key[some], beta=0, alpha=scale)
+            maps = scores.softmax(dim=-1, dtype=torch.float32).to(wide.dtype)
+            attended = torch.bmm(maps, wide).unflatten(2, (rows, size))
+            result[:, few, some] = attended.permute(2, 1, 0, 3)
+    return result.flatten(2)
+
+
+def slices(length: int, most: int) -> list[slice]:
+    """0..length-1 in order, at most `most` at a time."""
+    return [slice(start, min(start + most, length)) for start in range(0, length, most)]
 
 
 def _check_plain(attn: Any, layer: str) -> None:

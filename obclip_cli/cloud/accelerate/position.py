@@ -9,8 +9,8 @@ import torch
 class Position:
     """The step that runs, the chunk of candidates it runs for, and the rows of that chunk's batch.
 
-    The unconditional rows come first. Caches are keyed by step position, never by timestep value, which
-    schedules may repeat.
+    The unconditional rows come first, and all are of one prompt, the empty one. Caches are keyed by step position,
+    never by timestep value, which schedules may repeat.
 
     Attributes:
         step: 0 at the cloud's first step.

@@ -51,7 +51,7 @@ def latents(
     *,
     guidance: float = 3.0,
     prompts: tuple[str, ...] = PROMPTS,
-    batch: int = 30,
+    batch: int = 60,
 ) -> torch.Tensor:
     request = CloudRequest(prompts, 6, 0, K, guidance, 1)
     return CloudServer(pipeline, batch=batch, cache=cache).denoise(request).latents
@@ -110,8 +110,20 @@ def test_chunks_share_the_pivot_and_give_the_same_latents(
     pipeline: StableDiffusionPipeline, cache: CacheConfig
 ) -> None:
     whole = latents(pipeline, cache)
+    assert_equal_but_for_rounding(latents(pipeline, cache, batch=4), whole)
     assert_equal_but_for_rounding(latents(pipeline, cache, batch=2), whole)
-    assert_equal_but_for_rounding(latents(pipeline, cache, batch=1), whole)
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 3), (3.0, 4)])
+def test_no_more_rows_at_once_than_allowed(pipeline: StableDiffusionPipeline, guidance: float, rows: int) -> None:
+    """Five rows hold two guided candidates, or all three unguided ones."""
+    seen: list[int] = []
+    handle = pipeline.unet.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    try:
+        latents(pipeline, guidance=guidance, batch=5)
+    finally:
+        handle.remove()
+    assert max(seen) == rows
 
 
 def test_the_model_is_restored_after_an_error(pipeline: StableDiffusionPipeline) -> None:
@@ -152,19 +164,20 @@ def test_cost_counts_what_is_run(pipeline: StableDiffusionPipeline) -> None:
     assert refreshed == [full[0], cached, cached, full[0], cached]
 
 
+@pytest.mark.parametrize("batch", [6, 4], ids=["at once", "in chunks"])
 @pytest.mark.parametrize("cache", [OFF, CacheConfig(), *LOSSY.values()], ids=["off", "default", *LOSSY])
-def test_the_count_is_that_of_a_real_run(pipeline: StableDiffusionPipeline, cache: CacheConfig) -> None:
+def test_the_count_is_that_of_a_real_run(pipeline: StableDiffusionPipeline, cache: CacheConfig, batch: int) -> None:
     """What torch counts while three candidates are really denoised; it does not see a CPU's fused attention."""
     before = dict(pipeline.unet.attn_processors)
     pipeline.unet.set_attn_processor(AttnProcessor())
     try:
         with FlopCounterMode(display=False) as counter:
-            latents(pipeline, cache)
+            latents(pipeline, cache, batch=batch)
     finally:
         pipeline.unet.set_attn_processor(before)
     counted = counter.get_flop_counts()["UNet2DConditionModel"]
     tokens = pipeline.tokenizer.model_max_length
-    expected = steps_macs(pipeline.unet.config, tokens, candidates=3, guided=True, steps=K, cache=cache)
+    expected = steps_macs(pipeline.unet.config, tokens, candidates=3, guided=True, steps=K, cache=cache, batch=batch)
     assert sum(counted.values()) // 2 == sum(step.total for step in expected)
 
 

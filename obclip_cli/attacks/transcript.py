@@ -1,0 +1,111 @@
+"""What the server recorded of its clients; a run keeps it in a file of its own, apart from the truth."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from obclip_cli.prompts.taxonomy import Values
+from obclip_cli.protocol import CloudRequest
+
+FILE = "transcripts.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and what followed. The server made the response itself, so only its fate is kept.
+
+    Attributes:
+        message: the request as it came.
+        bytes_down: size of what the client downloaded; None where the exchange was not answered for real.
+        rows_down: which rows of the response those were.
+        work_seconds: how long the server worked on the whole response.
+        stay_seconds: how long the client stayed for it.
+    """
+
+    message: bytes
+    bytes_down: int | None = None
+    rows_down: tuple[int, ...] | None = None
+    work_seconds: float | None = None
+    stay_seconds: float | None = None
+
+    @cached_property
+    def request(self) -> CloudRequest:
+        return CloudRequest.from_bytes(self.message)
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """S, as it was sent."""
+        return self.request.candidates
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One request to make a guess about, and all earlier ones of the same client.
+
+    Attributes:
+        candidates: P, the N prompts that the observed one may have been. The same list whichever it was; the guesser
+            is handed it even where the request itself does not tell it.
+        attributes: what those prompts state, one name a slot.
+        values: each candidate's values of them.
+    """
+
+    candidates: tuple[str, ...]
+    attributes: tuple[str, ...]
+    values: tuple[Values, ...]
+    seen: Exchange
+    past: tuple[Exchange, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """N."""
+        return len(self.candidates)
+
+
+def write_transcripts(folder: Path, transcripts: Iterable[Transcript]) -> None:
+    """One line of JSON a transcript, compressed: clients say much the same again and again."""
+    lines = "".join(json.dumps(_as_json(transcript)) + "\n" for transcript in transcripts)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{FILE}.partial"
+    partial.write_bytes(gzip.compress(lines.encode(), mtime=0))
+    partial.replace(folder / FILE)
+
+
+def read_transcripts(folder: Path) -> list[Transcript]:
+    """The transcripts of a run."""
+    lines = gzip.decompress((folder / FILE).read_bytes()).decode().splitlines()
+    return [_from_json(json.loads(line)) for line in lines]
+
+
+def _as_json(transcript: Transcript) -> dict[str, Any]:
+    return {
+        "candidates": transcript.candidates,
+        "attributes": transcript.attributes,
+        "values": transcript.values,
+        "seen": _exchange_as_json(transcript.seen),
+        "past": [_exchange_as_json(exchange) for exchange in transcript.past],
+    }
+
+
+def _exchange_as_json(exchange: Exchange) -> dict[str, Any]:
+    return asdict(exchange) | {"message": base64.b64encode(exchange.message).decode()}
+
+
+def _from_json(values: dict[str, Any]) -> Transcript:
+    return Transcript(
+        candidates=tuple(values["candidates"]),
+        attributes=tuple(values["attributes"]),
+        values=tuple(tuple(row) for row in values["values"]),
+        seen=_exchange_from_json(values["seen"]),
+        past=tuple(_exchange_from_json(exchange) for exchange in values["past"]),
+    )
+
+
+def _exchange_from_json(values: dict[str, Any]) -> Exchange:
+    rows = values["rows_down"]
+    message = base64.b64decode(values["message"])
+    return Exchange(**values | {"message": message, "rows_down": None if rows is None else tuple(rows)})

@@ -1,0 +1,135 @@
+"""`obclip attack`: what a server that sees everything it is sent can guess, against 1/N + lambda."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from obclip_cli.commands import options as o
+from obclip_cli.commands.progress import progress_bars
+from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from obclip_cli.game.users import Users
+
+EPILOG = """
+Examples:
+
+obclip attack --all
+
+obclip attack position --scheme own-first --scheme all
+
+obclip attack context --corpus captions.csv privacy.lambda=0.2
+
+obclip attack detection --file prompts.jsonl
+"""
+WIDTH = 130  # columns that the table needs
+# As many as the verdicts need: a client's earlier requests, and requests that are answered for real.
+REPEATS, OTHERS, ANSWERED = 6, 6, 20
+
+
+def attack(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="An attack, then overrides.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every attack.")] = False,
+    scheme: Annotated[
+        list[str] | None, typer.Option("--scheme", help="Attack this scheme only; may be repeated.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="For detection: labelled prompts, JSON lines.")] = None,
+    taxonomy: Annotated[
+        str, typer.Option("--taxonomy", help="For detection: a file in configs/privacy/taxonomy.")
+    ] = "paper",
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="For context: captions, one a line, or CSV.")] = None,
+    language_model: Annotated[str | None, typer.Option("--language-model", help="A folder or hub id.")] = None,
+    pair: o.Pair = None,
+    lambda_: o.Lambda = None,
+    seed: o.Seed = None,
+    output: o.Output = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Play an honest-but-curious server against every way of hiding a prompt."""
+    name, overrides = o.split_prompt(arguments or [])
+    config = o.compose_from(overrides, pair=pair, lambda_=lambda_, seed=seed)
+    if name == "detection":
+        table = _detection(file, taxonomy, config)
+    elif (name is None) != every:
+        raise UserError("name one attack, as in `obclip attack position`, or give --all")
+    elif file is not None:
+        raise UserError("--file belongs to `obclip attack detection`")
+    else:
+        table = _play(config, name, scheme or [], output, corpus, language_model)
+    if as_json:
+        typer.echo(table.to_json(orient="records", indent=1))
+        return
+    show(table)
+
+
+def _play(
+    config: Config,
+    name: str | None,
+    schemes: list[str],
+    output: Path | None,
+    corpus: Path | None,
+    language_model: str | None,
+) -> pd.DataFrame:
+    """Record the schemes and try the attacks; one row a pair of them."""
+    from obclip_cli.attacks import ATTACKS
+    from obclip_cli.attacks.context import read_corpus
+    from obclip_cli.game.run import Arena, check_attack, run_matrix, schemes_of, users_for
+    from obclip_cli.generation import check_writable
+
+    names = [check_attack(name)] if name else list(ATTACKS)
+    if corpus is not None:
+        read_corpus(corpus)  # before anything is loaded
+    users = users_for(config, repeats=REPEATS, others=OTHERS)
+    folder = output or Path("results/attack") / _folder_name(config, users)
+    arena = Arena(config, users=users, answered=ANSWERED, corpus=corpus, language_model=language_model)
+    chosen = schemes_of(arena, schemes, config.privacy.lambda_)
+    check_writable(folder)
+    with progress_bars() as bar:
+        return run_matrix(arena, chosen, names, folder, bar)
+
+
+def _folder_name(config: Config, users: "Users") -> str:
+    from obclip_cli import runs
+    from obclip_cli.config import plain
+
+    return f"{config.pair.name}-{runs.fingerprint(plain(config), users.templates, REPEATS, OTHERS, ANSWERED)}"
+
+
+def _detection(file: Path | None, taxonomy_name: str, config: Config) -> pd.DataFrame:
+    """Precision, recall and F1 of the detector on labelled prompts, by attribute."""
+    from obclip_cli.metrics.detection import detection_scores
+    from obclip_cli.prompts.detect import records
+    from obclip_cli.prompts.detect_transformer import load_detector
+    from obclip_cli.prompts.taxonomy import load_taxonomy
+
+    if file is None:
+        raise UserError("detection needs labelled prompts: obclip attack detection --file prompts.jsonl")
+    taxonomy, find = load_taxonomy(taxonomy_path(taxonomy_name)), load_detector(config.privacy.detector)
+    return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy))
+
+
+def show(table: pd.DataFrame) -> None:
+    """Print a table for a person."""
+    shown = Table(box=None, padding=(0, 2, 0, 0))
+    for column in table.columns:
+        is_number = pd.api.types.is_numeric_dtype(table[column])
+        shown.add_column(column.replace("_", " "), justify="right" if is_number else "left", no_wrap=True)
+    for row in table.itertuples(index=False):
+        shown.add_row(*(_cell(value) for value in row))
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(shown)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.3f}"
+    return f"[red]{value}[/]" if value == "LEAK" else str(value)

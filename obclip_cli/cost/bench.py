@@ -1,0 +1,244 @@
+"""Does the measured speed-up of the cloud phase keep up with the multiply-accumulates saved? `make bench`.
+
+Methods run in turn in one process: vanilla OG (the cloud does all steps for all N), ObCLIP bare, with caches, with
+maps reused, with the first step shared. On `mini` whole phases are timed. On the architecture of SD-v1.4, at 32x32
+latents and with random weights, every kind of step is timed and a phase is the sum of its steps: steps of one kind
+do the same work, and 25 of them take a quarter of an hour on a small machine.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from diffusers import DiffusionPipeline
+
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.commands.progress import progress_bars
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
+from obclip_cli.cost.architectures import Architecture, load_architecture
+from obclip_cli.cost.latency import synchronise
+from obclip_cli.cost.macs import StepKind, step_kind, steps_macs
+from obclip_cli.cost.random_weights import random_pipeline
+from obclip_cli.diffusion.models import default_device, load_pipeline
+from obclip_cli.protocol import CloudRequest
+from obclip_cli.report.plots import plot_speed
+from obclip_cli.report.tables import write_table
+from obclip_cli.runs import environment, write_environment, write_text
+
+STEPS = 25
+CANDIDATES = (2, 6, 10)
+PRESETS = {5: "paper_k5", 10: "paper_k10"}
+VANILLA = "vanilla OG"
+GUIDANCE_SCALE = 7.0
+# The goal: measured speed-up against that of the multiply-accumulates, in every row.
+WANTED_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One method's part on the cloud: `steps` steps for all candidates."""
+
+    method: str
+    k: int
+    steps: int
+    cache: CacheConfig
+
+    @property
+    def name(self) -> str:
+        """Method and switch point."""
+        return f"{self.method}, k={self.k}"
+
+    def kinds(self) -> list[StepKind]:
+        """The kind of each step."""
+        return [step_kind(self.cache, step) for step in range(self.steps)]
+
+    def shortened(self) -> "Phase":
+        """One step of each kind in place of many: the same points, counted in kinds."""
+        kinds = list(dict.fromkeys(self.kinds()))
+
+        def place(point: int | None) -> int | None:
+            return None if point is None else len(set(self.kinds()[:point]))
+
+        points = place(self.cache.cache_point), place(self.cache.skip_point)
+        cache = replace(self.cache, cache_point=points[0], skip_point=points[1])
+        return replace(self, steps=len(kinds), cache=cache)
+
+
+def phases(k: int) -> list[Phase]:
+    """The methods to compare for one switch point, each with what the one before has."""
+    preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}"]).cache
+    return [
+        Phase(VANILLA, k, STEPS, NO_ACCELERATION),
+        Phase("ObCLIP", k, k, NO_ACCELERATION),
+        Phase("+ cache", k, k, replace(preset, reuse=None, shared_first_step=False)),
+        Phase("+ reuse", k, k, replace(preset, shared_first_step=False)),
+        Phase("+ shared first step", k, k, preset),
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model to measure.
+
+    Attributes:
+        measure: gives the seconds of each phase for N candidates, in one process and in turn.
+        repeats: timed rounds, after one that warms up.
+    """
+
+    name: str
+    load: Callable[[], DiffusionPipeline]
+    architecture: Callable[[DiffusionPipeline], Architecture]
+    measure: "Callable[[CloudServer, int, list[Phase], int], dict[str, float]]"
+    repeats: int
+
+
+def measure(bench: Bench, pipeline: DiffusionPipeline, n: int) -> pd.DataFrame:
+    """One row a method and switch point, for N candidates."""
+    wanted = [phase for k in PRESETS for phase in phases(k)]
+    seconds = bench.measure(CloudServer(pipeline, batch=2 * n), n, wanted, bench.repeats)
+    rows = compared(bench.architecture(pipeline), n, wanted, seconds)
+    return pd.DataFrame([{"model": bench.name, "n": n} | row for row in rows])
+
+
+def compared(model: Architecture, n: int, wanted: list[Phase], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
+    """Each phase against vanilla OG of the same k: multiply-accumulates and seconds."""
+    for phase in wanted:
+        costs = steps_macs(
+            model.unet, model.text_tokens, candidates=n, guided=True, steps=phase.steps, cache=phase.cache
+        )
+        macs = sum(cost.total for cost in costs)
+        if phase.method == VANILLA:
+            all_macs, all_seconds = macs, seconds[phase.name]
+        by_macs, measured = all_macs / macs, all_seconds / seconds[phase.name]
+        yield {
+            "k": phase.k,
+            "method": phase.method,
+            "gmacs": round(macs / 1e9, 2),
+            "seconds": round(seconds[phase.name], 4),
+            "speedup_by_macs": round(by_macs, 3),
+            "speedup_measured": round(measured, 3),
+            "measured_over_macs": round(measured / by_macs, 3),
+        }
+
+
+def whole_phases(server: CloudServer, n: int, wanted: list[Phase], repeats: int) -> dict[str, float]:
+    """Median seconds of each whole phase."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for _ in range(repeats + 1):
+        for phase in wanted:
+            times[phase.name].append(sum(step_seconds(server, n, phase)))
+    return {name: statistics.median(found[1:]) for name, found in times.items()}
+
+
+def sums_of_kinds(server: CloudServer, n: int, wanted: list[Phase], repeats: int) -> dict[str, float]:
+    """Seconds of each phase as the sum of its steps' medians, each kind of step timed in a short phase."""
+    times: dict[StepKind, list[float]] = defaultdict(list)
+    short = _covering([phase.shortened() for phase in reversed(wanted)])
+    step_seconds(server, n, short[0])  # warm up
+    for _ in range(repeats):
+        for phase in short:
+            for kind, seconds in zip(phase.kinds(), step_seconds(server, n, phase), strict=True):
+                times[kind].append(seconds)
+    medians = {kind: statistics.median(found) for kind, found in times.items()}
+    return {phase.name: sum(medians[kind] for kind in phase.kinds()) for phase in wanted}
+
+
+def _covering(candidates: list[Phase]) -> list[Phase]:
+    """Those that hold a kind of step which none before them holds."""
+    chosen: list[Phase] = []
+    for phase in candidates:
+        if set(phase.kinds()) - {kind for other in chosen for kind in other.kinds()}:
+            chosen.append(phase)
+    return chosen
+
+
+def step_seconds(server: CloudServer, n: int, phase: Phase) -> list[float]:
+    """Seconds of each step of a phase for N candidates, guidance and solver included; text encoding is not."""
+    starts: list[float] = []
+
+    def note(*_: object) -> None:
+        synchronise()
+        starts.append(time.perf_counter())
+
+    handle = server.pipeline.unet.register_forward_pre_hook(note)
+    try:
+        request = CloudRequest(prompts(n), STEPS, 0, phase.steps, GUIDANCE_SCALE, 0)
+        CloudServer(server.pipeline, batch=server.batch, cache=phase.cache).denoise(request)
+    finally:
+        handle.remove()
+    note()
+    return [after - before for before, after in pairwise(starts)]
+
+
+def prompts(n: int) -> tuple[str, ...]:
+    """N prompts that differ, so that nothing may be shared by mistake."""
+    return tuple(f"a person, number {place}" for place in range(n))
+
+
+def _mini() -> DiffusionPipeline:
+    pair = compose_config(["pair=mini"]).pair
+    return load_pipeline(pair.cloud, dtype=pair.dtype, device=default_device())
+
+
+def _sd14() -> DiffusionPipeline:
+    return random_pipeline(
+        load_architecture("sd14"), scheduler="dpm_solver", dtype="float32", device=default_device(), sample_size=32
+    )
+
+
+def _sd14_architecture(pipeline: DiffusionPipeline) -> Architecture:
+    return Architecture(pipeline.unet.config, load_architecture("sd14").text_tokens)
+
+
+BENCHES = {
+    "mini": Bench("mini", _mini, Architecture.of, whole_phases, repeats=5),
+    "sd14": Bench("SD-v1.4, 32x32", _sd14, _sd14_architecture, sums_of_kinds, repeats=2),
+}
+
+
+def main(
+    models: Annotated[list[str] | None, typer.Argument(help=f"Which of {', '.join(BENCHES)}; none: all.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table.")] = Path("results/bench"),
+) -> None:
+    """Measure, and write `speed.csv`, `.md`, `.png` and `environment.json`; a stopped run goes on where it was."""
+    partial = output / "speed.partial.csv"
+    done = [pd.read_csv(partial)] if partial.exists() else []
+    with progress_bars() as bar:
+        advance = bar("phases", len(models or BENCHES) * len(CANDIDATES))
+        for name in models or BENCHES:
+            bench, pipeline = BENCHES[name], None
+            for n in CANDIDATES:
+                if not any(((table["model"] == bench.name) & (table["n"] == n)).any() for table in done):
+                    pipeline = pipeline or bench.load()
+                    done.append(measure(bench, pipeline, n))
+                    write_text(partial, pd.concat(done).to_csv(index=False))
+                advance(1)
+    write_speed(pd.concat(done), output)
+    partial.unlink()
+
+
+def write_speed(table: pd.DataFrame, folder: Path) -> None:
+    """The table with the machine it was measured on, and a plot."""
+    write_environment(folder)
+    where = environment()
+    place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
+    kept = int((table["measured_over_macs"] >= WANTED_SHARE).sum())
+    caption = (
+        f"The cloud phase, T = {STEPS}, on {place}, torch {where['torch']}, float32. Speed-ups are against vanilla "
+        f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
+        f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
+    )
+    write_table(table, folder / "speed", caption=caption)
+    plot_speed(pd.read_csv(folder / "speed.csv"), folder / "speed.png", share=WANTED_SHARE)
+    typer.echo(f"{caption}\nwritten to {folder}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,145 @@
+"""Which of its candidates the device sends. Knows p* and the client's key; loads no model."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from obclip_cli.config import PrivacyConfig
+from obclip_cli.errors import UserError
+from obclip_cli.prompts.candidates import CandidateSet, replaced_by_another
+from obclip_cli.prompts.decoys import (
+    agreement,
+    block_lambda,
+    blocks,
+    candidate_values,
+    fewest,
+    gumbel_lambda,
+    gumbel_top,
+    keyed_gumbel,
+    largest_epsilon,
+)
+from obclip_cli.prompts.taxonomy import Taxonomy, Values
+
+
+@dataclass(frozen=True)
+class Choice:
+    """S as it is sent, and what was promised for it.
+
+    Attributes:
+        sent: S in canonical order; its `index` is the candidate that the device goes on with. Secret.
+        n: candidates of the prompt, |P|.
+        lambda_: reached by this S.
+        lambda_worst: reached by the worst S that this client could have sent.
+        keeps_own: whether S holds p* itself.
+    """
+
+    sent: CandidateSet
+    n: int
+    lambda_: float
+    lambda_worst: float
+    keeps_own: bool = True
+
+    @property
+    def m(self) -> int:
+        """|S|, the rows that the cloud computes."""
+        return len(self.sent.prompts)
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses S by the configured strategy.
+
+    Args:
+        key: the client's secret, for `bucket` and `dp`.
+        chance: randomness that the cloud must not be able to repeat, for `fresh` and `replacement`.
+    """
+
+    taxonomy: Taxonomy
+    privacy: PrivacyConfig
+    key: bytes | None
+    chance: random.Random
+
+    def choose(self, candidates: CandidateSet) -> Choice:
+        """S for the candidates P of one prompt.
+
+        Raises:
+            UserError: λ is out of range for this N, or cannot be kept.
+        """
+        if len(candidates.prompts) == 1:  # nothing to hide behind, at any λ
+            return self._all(candidates)
+        strategies: dict[str, Callable[[CandidateSet], Choice]] = {
+            "all": self._all,
+            "bucket": self._bucket,
+            "dp": self._gumbel,
+            "fresh": self._fresh,
+            "replacement": self._replacement,
+            "none": self._none,
+        }
+        return strategies[self.privacy.strategy](candidates)
+
+    def _all(self, candidates: CandidateSet) -> Choice:
+        return Choice(candidates, len(candidates.prompts), 0.0, 0.0)
+
+    def _bucket(self, candidates: CandidateSet) -> Choice:
+        attributes, values, least = self._measure(candidates)
+        split = blocks(attributes, values, least, self._key())
+        own = next(block for block in split if candidates.index in block)
+        n = len(values)
+        worst = block_lambda(min(len(block) for block in split), n)
+        return Choice(_subset(candidates, own, candidates.index), n, block_lambda(len(own), n), worst)
+
+    def _gumbel(self, candidates: CandidateSet) -> Choice:
+        """The paper's future work. Where p* is not drawn, the device goes on with the nearest candidate that is."""
+        _, values, m = self._measure(candidates)
+        epsilon = self.privacy.epsilon
+        epsilon = largest_epsilon(values, m, self.privacy.lambda_) if epsilon is None else epsilon
+        reached = gumbel_lambda(values, m, epsilon)
+        if reached > self.privacy.lambda_:
+            raise UserError(
+                f"privacy.epsilon={epsilon} reaches lambda {reached:.4g} with {m} of {len(values)} candidates, "
+                f"more than privacy.lambda={self.privacy.lambda_}; lower privacy.epsilon, or leave it at null"
+            )
+        likeness = agreement(values)[candidates.index]
+        drawn = gumbel_top(epsilon * likeness, keyed_gumbel(self._key(), candidates.prompts, len(values)), m)
+        kept = max(drawn, key=lambda place: (place == candidates.index, likeness[place], -place))
+        sent = _subset(candidates, drawn, kept)
+        return Choice(sent, len(values), reached, reached, kept == candidates.index)
+
+    def _fresh(self, candidates: CandidateSet) -> Choice:
+        """New decoys each time: the obvious way, which repeated requests undo. A control that must fail."""
+        _, values, m = self._measure(candidates)
+        others = [place for place in range(len(values)) if place != candidates.index]
+        drawn = sorted([candidates.index, *self.chance.sample(others, m - 1)])
+        reached = block_lambda(m, len(values))
+        return Choice(_subset(candidates, drawn, candidates.index), len(values), reached, reached)
+
+    def _replacement(self, candidates: CandidateSet) -> Choice:
+        """One other candidate instead of the prompt (Fig. 4): it rules itself out."""
+        n = len(candidates.prompts)
+        reached = block_lambda(n - 1, n)
+        return Choice(replaced_by_another(candidates, self.chance), n, reached, reached, keeps_own=False)
+
+    def _none(self, candidates: CandidateSet) -> Choice:
+        """Hybrid SD: the prompt alone, as its canonical candidate."""
+        reached = block_lambda(1, len(candidates.prompts))
+        alone = _subset(candidates, [candidates.index], candidates.index)
+        return Choice(alone, len(candidates.prompts), reached, reached)
+
+    def _measure(self, candidates: CandidateSet) -> tuple[tuple[str, ...], tuple[Values, ...], int]:
+        """Attributes, each candidate's values, and M."""
+        values = candidate_values(candidates.slots, self.taxonomy)
+        if len(values) != len(candidates.prompts):
+            raise UserError(f"{len(candidates.prompts)} candidates for {len(values)} combinations of values")
+        attributes = tuple(attribute for _, attribute in candidates.slots)
+        return attributes, values, fewest(len(values), self.privacy.lambda_)
+
+    def _key(self) -> bytes:
+        if self.key is None:
+            raise UserError(f"privacy.strategy={self.privacy.strategy} needs the client's secret")
+        return self.key
+
+
+def _subset(candidates: CandidateSet, places: list[int], kept: int) -> CandidateSet:
+    """Some candidates in canonical order, with the one that the device goes on with."""
+    prompts = tuple(candidates.prompts[place] for place in places)
+    return replace(candidates, prompts=prompts, index=places.index(kept))

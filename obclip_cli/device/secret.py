@@ -1,0 +1,110 @@
+"""The client's secret: 32 random bytes in a file that only its owner reads.
+
+It fixes how candidates are split and drawn. A new secret splits them anew, and a server that remembers both splits
+can intersect them; so a secret is made once, and never again unless it is asked for. A marker beside the file
+(`<file>.made`, a checksum) remembers that there was one: a file that is missing beside its marker is lost, not new.
+"""
+
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from obclip_cli.config import KEYED, PrivacyConfig
+from obclip_cli.errors import UserError
+
+BYTES = 32
+
+
+def secret_path(privacy: PrivacyConfig) -> Path:
+    """The configured file, or one in the user's folder for configuration, as the system has it."""
+    if privacy.secret_file is not None:
+        return Path(privacy.secret_file)
+    import typer
+
+    return Path(typer.get_app_dir("obclip")) / "secret.key"
+
+
+def client_key(privacy: PrivacyConfig) -> bytes | None:
+    """The secret where the strategy needs one.
+
+    Raises:
+        UserError: see `read_secret`.
+    """
+    return read_secret(secret_path(privacy)) if privacy.strategy in KEYED else None
+
+
+def is_first_use(path: Path) -> bool:
+    """Whether there is no secret and, as far as its folder tells, never was one."""
+    return not os.path.lexists(path) and not _marker(path).exists()
+
+
+def create_secret(path: Path) -> None:
+    """Make a secret, readable by its owner only.
+
+    Raises:
+        UserError: there is or was one, or the file cannot be written.
+    """
+    if not is_first_use(path):
+        raise UserError(f"there is or was a client secret in {path}; {_advice(path)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = secrets.token_bytes(BYTES)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{key.hex()}\n")
+        _marker(path).write_text(_checksum(key))
+    except OSError as error:
+        raise UserError(
+            f"cannot write the client secret to {path} ({error.strerror}); set privacy.secret_file"
+        ) from error
+
+
+def replace_secret(path: Path) -> None:
+    """Forget the secret, if there is one, and make another.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        _marker(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot replace the client secret {path} ({error.strerror})") from error
+    create_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret, (32,) bytes.
+
+    Raises:
+        UserError: it was never made, is lost, unreadable, readable by others, or not what was made.
+    """
+    if not os.path.lexists(path):
+        state = "has not been made yet" if is_first_use(path) else "is lost"
+        raise UserError(f"the client secret {path} {state}; {_advice(path)}")
+    try:
+        mode = path.stat().st_mode
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise UserError(f"the client secret {path} cannot be read; {_advice(path)}") from error
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UserError(f"the client secret {path} can be read by others; run: chmod 600 {path}")
+    if len(key) != BYTES or (_marker(path).exists() and _marker(path).read_text() != _checksum(key)):
+        raise UserError(f"the client secret {path} is damaged; {_advice(path)}")
+    return key
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(f"{path.name}.made")
+
+
+def _checksum(key: bytes) -> str:
+    return hashlib.sha256(b"obclip client secret" + key).hexdigest()[:16]
+
+
+def _advice(path: Path) -> str:
+    return (
+        "restore it from a copy, or make another with `obclip candidates PROMPT --new-secret`, knowing that a server "
+        "which remembers earlier requests learns more from new ones"
+    )

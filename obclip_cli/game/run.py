@@ -1,0 +1,121 @@
+"""From a configuration to a run folder: every scheme is played, every attack tried, every guess scored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from obclip_cli import runs
+from obclip_cli.attacks import ATTACKS, Attack
+from obclip_cli.attacks.knowledge import OWN_CORPUS, Knowledge
+from obclip_cli.attacks.scoring import score_run
+from obclip_cli.attacks.transcript import read_transcripts
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.config import Config, nearest, taxonomy_path
+from obclip_cli.errors import UserError
+from obclip_cli.game.play import Game
+from obclip_cli.game.schemes import Scheme, all_schemes
+from obclip_cli.game.users import Users
+from obclip_cli.prompts.decoys import fewest
+from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.scheme import load_pipelines
+
+ProgressBar = Callable[[str, int], Callable[[int], None]]
+# λ of the schemes that take one, where the configuration leaves it at 0.
+LAMBDA = 0.1
+MAX_CANDIDATES = 64
+# What a finished image costs: this attack sees only so many transcripts.
+MOST = {"image-inspection": 20}
+
+
+class Arena:
+    """Models, users and attacks, loaded once for many schemes.
+
+    Args:
+        config: its hybrid part is used with switch point 1, as what the server sees depends on no other step.
+        corpus, language_model: for the attacks that learn.
+        users: who plays.
+        answered: how many requests a scheme are answered for real.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        users: Users,
+        answered: int,
+        corpus: Path | None = None,
+        language_model: str | None = None,
+    ) -> None:
+        self.config = config
+        cloud, self.device = load_pipelines(config.pair)
+        played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
+        server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+        self.game = Game(played, self.device, server, users, answered)
+        self.knowledge = Knowledge(users.taxonomy, config.pair, corpus or OWN_CORPUS, language_model)
+        self._attacks: dict[str, Attack] = {}
+
+    def play(self, name: str, scheme: Scheme, folder: Path) -> Path:
+        """Record a scheme into `folder/name`."""
+        self.game.play(scheme, folder / name)
+        return folder / name
+
+    def attack(self, folder: Path, names: Sequence[str], advance: Callable[[int], None]) -> pd.DataFrame:
+        """Try attacks on what was recorded in `folder`: one row an attack."""
+        transcripts = read_transcripts(folder)
+        parts = []
+        for name in names:
+            # Kept from scheme to scheme: what an attack has learnt or drawn serves it again.
+            attack = self._attacks.setdefault(name, ATTACKS[name](self.knowledge))
+            parts.append(score_run(folder, transcripts[: MOST.get(name)], {name: attack}))
+            advance(1)
+        return pd.concat(parts, ignore_index=True)
+
+
+def users_for(config: Config, *, repeats: int, others: int, templates: int | None = None) -> Users:
+    """The users of the pair's taxonomy."""
+    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    return Users(taxonomy, seed=config.seed, repeats=repeats, others=others, templates=templates)
+
+
+def run_matrix(
+    arena: Arena, schemes: dict[str, Scheme], attacks: Sequence[str], folder: Path, progress: ProgressBar
+) -> pd.DataFrame:
+    """Every attack on every scheme; writes `scores.csv` beside the transcripts, the configuration and environment."""
+    runs.start(folder, arena.config)
+    advance = progress("attacks", len(schemes) * len(attacks))
+    parts = []
+    for name, scheme in schemes.items():
+        recorded = arena.play(name, scheme, folder)
+        parts.append(arena.attack(recorded, attacks, advance).assign(scheme=name, planted_for=scheme.caught_by or ""))
+    table = pd.concat(parts, ignore_index=True)
+    table = table[["scheme", *[column for column in table.columns if column != "scheme"]]]
+    runs.write_text(folder / "scores.csv", table.to_csv(index=False))
+    return table
+
+
+def schemes_of(arena: Arena, names: Sequence[str], lambda_: float) -> dict[str, Scheme]:
+    """Schemes by name; all where none is named.
+
+    Raises:
+        UserError: there is no such scheme, or λ is out of range for the users' prompts.
+    """
+    someone = next(iter(arena.game.users)).now.candidates
+    fewest(len(someone.prompts), lambda_)
+    known = all_schemes(arena.device, lambda_ or LAMBDA, MAX_CANDIDATES)
+    for name in names:
+        if name not in known:
+            raise UserError(f"there is no scheme {name}; {nearest(name, known)}")
+    return {name: known[name] for name in (names or known)}
+
+
+def check_attack(name: str) -> str:
+    """An attack's name.
+
+    Raises:
+        UserError: there is no such attack.
+    """
+    if name not in ATTACKS:
+        raise UserError(f"there is no attack {name}; {nearest(name, [*ATTACKS, 'detection'])}")
+    return name

@@ -1,0 +1,79 @@
+"""The schemes under attack: what each client sends, downloads and waits for."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diffusers import DiffusionPipeline
+
+from obclip_cli.config import PrivacyConfig
+from obclip_cli.device import broken
+from obclip_cli.device.client import Query
+from obclip_cli.device.rivals import WordPerturbation
+
+WORD_EPSILON = 14.0
+
+
+def _as_it_is(query: Query, _: random.Random) -> Query:
+    return query
+
+
+def _every_row(query: Query) -> tuple[int, ...]:
+    return tuple(range(len(query.candidates.prompts)))
+
+
+def _to_the_end(_: Query) -> float:
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of hiding a prompt.
+
+    Attributes:
+        privacy: the client's strategy.
+        on_cloud: share of the steps that the cloud runs where it is not the configured one.
+        change: what is made of the client's query before it is sent.
+        rows: which rows the client downloads.
+        stay: the share of the answer's time that it stays.
+        caught_by: for a leak that was planted, the attack that must see it.
+    """
+
+    privacy: PrivacyConfig
+    on_cloud: float | None = None
+    change: Callable[[Query, random.Random], Query] = _as_it_is
+    rows: Callable[[Query], tuple[int, ...]] = _every_row
+    stay: Callable[[Query], float] = _to_the_end
+    caught_by: str | None = None
+
+
+def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int) -> dict[str, Scheme]:
+    """Every scheme by name; the strategies that take a λ get this one.
+
+    Args:
+        pipeline: the device's, whose word embeddings the word-level perturbation uses.
+    """
+
+    def privacy(strategy: str, lambda_: float = 0.0) -> PrivacyConfig:
+        return PrivacyConfig(strategy, lambda_, max_candidates)
+
+    hidden = privacy("all")
+    return {
+        "cloud-only": Scheme(privacy("none"), on_cloud=1.0),
+        "hybrid-sd": Scheme(privacy("none")),
+        "replacement": Scheme(privacy("replacement")),
+        "word-dp": Scheme(privacy("none"), change=WordPerturbation(pipeline, WORD_EPSILON)),
+        "all": Scheme(hidden),
+        "bucket": Scheme(privacy("bucket", lambda_)),
+        "dp": Scheme(privacy("dp", lambda_)),
+        "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
+        "own-first": Scheme(hidden, change=_changed(broken.own_first), caught_by="position"),
+        "own-spelling": Scheme(hidden, change=_changed(broken.own_spelling), caught_by="surface"),
+        "own-pronouns": Scheme(hidden, change=_changed(broken.own_pronouns), caught_by="context"),
+        "own-download": Scheme(hidden, rows=broken.only_own_row, caught_by="traffic"),
+        "own-time": Scheme(hidden, stay=broken.until_own_row, caught_by="timing"),
+    }
+
+
+def _changed(change: Callable[[Query], Query]) -> Callable[[Query, random.Random], Query]:
+    return lambda query, _: change(query)

@@ -1,0 +1,76 @@
+"""Each planted leak is caught by the attack meant for it; each repaired scheme stays within its bound."""
+
+import inspect
+
+import pytest
+
+from obclip_cli.attacks import ATTACKS
+from obclip_cli.attacks.scoring import NOT_APPLICABLE
+from obclip_cli.game.run import Arena, schemes_of
+from tests.attacks.conftest import Verdicts, is_leak
+
+TEXT_ATTACKS = ("prior", "position", "surface", "context", "intersection-repeated", "intersection-different")
+PLANTED = {
+    "own-first": "position",
+    "own-spelling": "surface",
+    "own-pronouns": "context",
+    "own-download": "traffic",
+    "own-time": "timing",
+    "fresh": "intersection-repeated",
+}
+
+
+def test_every_planted_leak_says_what_catches_it(arena: Arena) -> None:
+    assert {n: s.caught_by for n, s in schemes_of(arena, [], 0.1).items() if s.caught_by} == PLANTED
+
+
+@pytest.mark.parametrize(("scheme", "attack"), PLANTED.items())
+def test_planted_leaks_are_caught_and_the_repaired_scheme_is_not(verdicts: Verdicts, scheme: str, attack: str) -> None:
+    assert is_leak(verdicts(scheme, attack))
+    assert not is_leak(verdicts("all", attack))
+    assert not is_leak(verdicts("bucket", attack))
+
+
+@pytest.mark.parametrize("attack", [*TEXT_ATTACKS, "inversion"])
+def test_sending_all_gives_every_attack_exactly_one_in_n(verdicts: Verdicts, attack: str) -> None:
+    """p* takes every value once a template, so a guess that does not depend on it is right once in N."""
+    score = verdicts("all", attack)
+    assert score["success"] == pytest.approx(0.1) and score["bound"] == 0.1
+
+
+@pytest.mark.parametrize("attack", [*TEXT_ATTACKS, "traffic", "timing", "inversion"])
+def test_a_bucket_stays_within_one_in_m(verdicts: Verdicts, attack: str) -> None:
+    score = verdicts("bucket", attack)
+    assert score["bound"] == pytest.approx(0.2) and not is_leak(score)
+
+
+def test_a_bucket_reaches_its_bound(verdicts: Verdicts) -> None:
+    assert verdicts("bucket", "prior")["success"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("scheme", ["cloud-only", "hybrid-sd"])
+def test_a_prompt_in_the_clear_is_known(verdicts: Verdicts, scheme: str) -> None:
+    assert verdicts(scheme, "prior")["success"] == 1.0
+    assert is_leak(verdicts(scheme, "intersection-repeated"))
+    assert verdicts(scheme, "position")["verdict"] == NOT_APPLICABLE
+
+
+def test_replacement_rules_itself_out(verdicts: Verdicts) -> None:
+    assert verdicts("replacement", "prior")["success"] == 0.0
+    assert is_leak(verdicts("replacement", "intersection-repeated"))
+
+
+def test_a_draw_keeps_its_bound_on_repetition_but_adds_up_over_prompts(verdicts: Verdicts) -> None:
+    """λ of `dp` is for one template; the page of promises says so."""
+    assert not is_leak(verdicts("dp", "intersection-repeated"))
+    assert is_leak(verdicts("dp", "intersection-different"))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_attack_takes_the_truth(name: str, arena: Arena) -> None:
+    attack = ATTACKS[name](arena.knowledge)
+    assert list(inspect.signature(attack.guess).parameters) == ["transcript"]
+
+
+def test_attacks_without_their_model_do_not_apply(verdicts: Verdicts) -> None:
+    assert verdicts("all", "language-model")["verdict"] == NOT_APPLICABLE

@@ -1,0 +1,94 @@
+"""Steps out of range and pairs that cannot work, typed as a user types them: one line, exit code 2, nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
+
+from tests.conftest import Run, assert_one_line_error, tiny_pipeline
+
+Obclip = Callable[..., Run]
+COMMANDS = {
+    "generate": ["generate", "a man"],
+    "eval": ["eval", "--dataset", "emoji", "dataset.limit=2"],
+    "profile": ["profile"],
+    "check": ["models", "check", "mini"],
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def transformer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DiT pipeline as diffusers saves it."""
+    folder = tmp_path_factory.mktemp("dit")
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=4, in_channels=4, out_channels=8, num_layers=1, sample_size=8
+    )
+    DiTPipeline(transformer, tiny_pipeline(1, mid_block=True).vae, DDIMScheduler()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_latents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole model whose latents are 4x8x8, where mini's are 8x16x16."""
+    folder = tmp_path_factory.mktemp("other")
+    tiny_pipeline(2, mid_block=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", ["generate", "eval", "profile"])
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["hybrid.switch_point=26"], ["hybrid.switch_point=26", "0..25"]),
+        (["hybrid.switch_point=-1"], ["hybrid.switch_point=-1", "0..25"]),
+        (["cache.cache_point=0"], ["cache.cache_point=0", "1..10"]),
+        (["cache.cache_point=11"], ["cache.cache_point=11", "1..10"]),
+        (["cache.skip_point=0"], ["cache.skip_point=0", "1..10"]),
+        (["cache.skip_point=11"], ["cache.skip_point=11", "1..10"]),
+        (["cache.cache_point=4", "cache.skip_point=3"], ["cache.skip_point=3", "cache.cache_point=4"]),
+        (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
+        (["cloud.batch=0"], ["cloud.batch=0"]),
+    ],
+)
+def test_numbers_out_of_range(obclip: Obclip, here: Path, command: str, overrides: list[str], words: list[str]) -> None:
+    assert_one_line_error(obclip(*COMMANDS[command], *overrides), *words)
+    assert list(here.rglob("*")) == []
+
+
+@pytest.mark.parametrize("side", ["cloud", "device"])
+@pytest.mark.parametrize("command", ["generate", "check"])
+def test_a_transformer_pipeline(obclip: Obclip, here: Path, transformer_folder: Path, command: str, side: str) -> None:
+    run = obclip(*COMMANDS[command], f"pair.{side}.path={transformer_folder}")
+    assert_one_line_error(run, "is a DiTPipeline without a UNet2DConditionModel", "down, mid and up blocks")
+    assert list(here.rglob("*")) == []
+
+
+@pytest.mark.parametrize("side", ["cloud", "device"])
+@pytest.mark.parametrize("command", ["generate", "check"])
+def test_two_latent_spaces(obclip: Obclip, here: Path, other_latents: Path, command: str, side: str) -> None:
+    found = "cloud 4, device 8" if side == "cloud" else "cloud 8, device 4"
+    run = obclip(*COMMANDS[command], f"pair.{side}.path={other_latents}")
+    assert_one_line_error(run, f"latent spaces differ (latent channels: {found})")
+    assert list(here.rglob("*")) == []
+
+
+def test_eval_with_a_pair_that_cannot_work_writes_no_file(
+    obclip: Obclip, here: Path, transformer_folder: Path, other_latents: Path
+) -> None:
+    for path, words in ((transformer_folder, "is a DiTPipeline"), (other_latents, "latent spaces differ")):
+        assert_one_line_error(obclip(*COMMANDS["eval"], f"pair.cloud.path={path}"), words)
+        assert not any(found.is_file() for found in here.rglob("*"))
+
+
+def test_no_candidate_to_count(obclip: Obclip) -> None:
+    assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "at least 1")

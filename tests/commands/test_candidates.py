@@ -1,0 +1,93 @@
+"""`obclip candidates` as a user types it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, assert_one_line_error
+
+Obclip = Callable[..., Run]
+PROMPT = "a lady firefighter with pale skin"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    return f"privacy.secret_file={tmp_path / 'secret.key'}"
+
+
+def test_all_candidates_are_sent_by_default(obclip: Obclip) -> None:
+    run = obclip("candidates", PROMPT)
+    assert run.code == 0 and run.err == ""
+    for words in (
+        "gender: female",
+        "tone: light",
+        "10 candidates",
+        "10 of them sent",
+        "a man firefighter with dark skin",
+    ):
+        assert words in run.out
+
+
+def test_json_has_spans_candidates_sent_n_m_and_lambda(obclip: Obclip, secret: str) -> None:
+    run = obclip("candidates", PROMPT, "privacy.lambda=0.1", secret, "--json")
+    assert run.code == 0 and "made a client secret" in run.err
+    facts = json.loads(run.out)
+    assert facts["spans"] == [
+        {"start": 2, "end": 6, "text": "lady", "attribute": "gender", "value": "female"},
+        {"start": 24, "end": 33, "text": "pale skin", "attribute": "tone", "value": "light"},
+    ]
+    assert (facts["n"], facts["m"], facts["lambda"]) == (10, 5, 0.1)
+    assert "a woman firefighter with light skin" in facts["sent"] and set(facts["sent"]) < set(facts["candidates"])
+    again = obclip("candidates", "a  woman firefighter with light skin", "--lambda", "0.1", secret, "--json")
+    assert again.err == "" and json.loads(again.out)["sent"] == facts["sent"]
+
+
+def test_a_lost_secret_is_an_error_until_another_is_asked_for(obclip: Obclip, secret: str, tmp_path: Path) -> None:
+    assert obclip("candidates", PROMPT, "privacy.lambda=0.1", secret).code == 0
+    (tmp_path / "secret.key").unlink()
+    for command in ("candidates", "generate"):
+        assert_one_line_error(obclip(command, PROMPT, "privacy.lambda=0.1", secret), "is lost", "--new-secret")
+    assert not (tmp_path / "secret.key").exists()
+    assert obclip("candidates", PROMPT, "privacy.lambda=0.1", secret, "--new-secret").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["there is no prompt"]),
+        ([" \t"], ["prompt is empty"]),
+        (["x" * 10_000], ["10000 characters"]),
+        (["a\x07man"], ["control characters"]),
+        ([PROMPT, "privacy.lambda=0.91"], ["privacy.lambda=0.91", "0..0.9", "N = 10"]),
+        ([PROMPT, "privacy.lambda=-0.1"], ["privacy.lambda=-0.1"]),
+        ([PROMPT, "privacy.lambda=1"], ["privacy.lambda=1"]),
+        ([PROMPT, "privacy=all", "privacy.lambda=0.1"], ["privacy.lambda=0.1", "bucket"]),
+        ([PROMPT, "privacy.epsilon=1"], ["privacy.epsilon=1", "dp"]),
+        ([PROMPT, "privacy.strategy=buckets"], ["buckets", "did you mean bucket"]),
+        ([PROMPT, "privacy.detector=rulez"], ["rulez", "did you mean rules"]),
+    ],
+)
+def test_bad_input_is_one_line(obclip: Obclip, secret: str, arguments: list[str], words: list[str]) -> None:
+    assert_one_line_error(obclip("candidates", *arguments, secret), *words)
+
+
+@pytest.mark.parametrize("prompt", ["רופא עם a man אדום", "امرأة old woman تبتسم", "woman", "old woman, dark skin"])
+def test_right_to_left_text_and_bare_attributes_are_prompts(obclip: Obclip, prompt: str) -> None:
+    run = obclip("candidates", prompt, "--json")
+    assert run.code == 0 and json.loads(run.out)["n"] > 1
+
+
+def test_no_model_library_is_loaded() -> None:
+    script = (
+        "import sys; sys.argv = ['obclip', 'candidates', 'a man', '--json']\n"
+        "from obclip_cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'diffusers', 'transformers', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"

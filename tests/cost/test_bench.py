@@ -1,0 +1,97 @@
+"""The benchmark: what it times and how it adds up, never how long anything takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.cost import bench
+from obclip_cli.cost.architectures import Architecture
+from tests.conftest import tiny_pipeline
+
+
+@pytest.fixture
+def server() -> CloudServer:
+    return CloudServer(tiny_pipeline(1, mid_block=True), batch=4)
+
+
+@pytest.mark.parametrize("k", bench.PRESETS)
+def test_a_shortened_phase_has_one_step_of_each_kind(k: int) -> None:
+    for phase in bench.phases(k):
+        assert phase.shortened().kinds() == list(dict.fromkeys(phase.kinds())), phase.name
+
+
+def test_every_step_is_timed_once(server: CloudServer) -> None:
+    phase = bench.phases(5)[-1]
+    seconds = bench.step_seconds(server, 2, phase)
+    assert len(seconds) == phase.steps and min(seconds) > 0
+    assert not server.pipeline.unet._forward_pre_hooks
+
+
+@pytest.fixture
+def a_second_a_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bench.Phase]]:
+    """Steps that take 1 s where nothing is saved, 0.5 s where something is."""
+    run: list[bench.Phase] = []
+
+    def seconds(server: CloudServer, n: int, phase: bench.Phase) -> list[float]:
+        run.append(phase)
+        plain = bench.phases(phase.k)[0].kinds()[0]
+        return [1.0 if kind == plain else 0.5 for kind in phase.kinds()]
+
+    monkeypatch.setattr(bench, "step_seconds", seconds)
+    yield run
+
+
+def test_both_ways_to_measure_agree_where_steps_of_a_kind_take_the_same_time(
+    server: CloudServer, a_second_a_step: list[bench.Phase]
+) -> None:
+    wanted = [phase for k in bench.PRESETS for phase in bench.phases(k)]
+    whole = bench.whole_phases(server, 2, wanted, 1)
+    steps_run = sum(phase.steps for phase in a_second_a_step)
+    a_second_a_step.clear()
+    assert bench.sums_of_kinds(server, 2, wanted, 1) == whole
+    assert sum(phase.steps for phase in a_second_a_step) < steps_run / 10
+    assert whole["vanilla OG, k=5"] == 25.0
+    assert whole["ObCLIP, k=5"] == 5.0
+    assert whole["+ cache, k=5"] == 3 + 2 * 0.5
+
+
+def test_the_table_compares_each_method_with_vanilla_og(
+    a_second_a_step: list[bench.Phase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = bench.Bench("tiny", lambda: tiny_pipeline(1, mid_block=True), Architecture.of, bench.whole_phases, 1)
+    monkeypatch.setattr(bench, "BENCHES", {"tiny": tiny})
+    monkeypatch.setattr(bench, "CANDIDATES", (2,))
+    bench.main(output=tmp_path)
+    table = pd.read_csv(tmp_path / "speed.csv").set_index(["k", "method"])
+    assert {path.name for path in tmp_path.iterdir()} == {"speed.csv", "speed.md", "speed.png", "environment.json"}
+    bare = table.loc[(5, "ObCLIP")]
+    assert bare["speedup_measured"] == bare["speedup_by_macs"] == 5.0
+    assert bare["measured_over_macs"] == 1.0
+    assert table.loc[(5, "+ cache"), "speedup_measured"] == 6.25
+    assert (table["speedup_by_macs"] >= 1).all()
+
+
+def test_a_stopped_run_goes_on(
+    a_second_a_step: list[bench.Phase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = bench.Bench("tiny", lambda: tiny_pipeline(1, mid_block=True), Architecture.of, bench.whole_phases, 1)
+    monkeypatch.setattr(bench, "BENCHES", {"tiny": tiny})
+    monkeypatch.setattr(bench, "CANDIDATES", (2, 3))
+    measured = bench.measure
+
+    def stopped(model: bench.Bench, pipeline: object, n: int) -> pd.DataFrame:
+        if n == 3:
+            raise KeyboardInterrupt
+        return measured(model, pipeline, n)
+
+    monkeypatch.setattr(bench, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(output=tmp_path)
+    a_second_a_step.clear()
+    monkeypatch.setattr(bench, "measure", measured)
+    bench.main(output=tmp_path)
+    assert len(a_second_a_step) == 2 * 2 * 5  # warm-up and one round of both switch points, for N = 3 only
+    assert sorted(pd.read_csv(tmp_path / "speed.csv")["n"].unique()) == [2, 3]
