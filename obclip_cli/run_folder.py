@@ -59,9 +59,14 @@ class RunFolder:
         return self.folder / "methods.json"
 
     @property
+    def _mark_folder(self) -> Path:
+        """Beside the images, which are not committed either; the run folder's own mark is the experiment's."""
+        return self.folder / "images"
+
+    @property
     def is_finished(self) -> bool:
         """Whether every score is there, made here with the weights that are here now."""
-        return (self.folder / "scores.csv").exists() and runs.is_finished(self.folder, self.config)
+        return (self.folder / "scores.csv").exists() and runs.is_finished(self._mark_folder, self.config)
 
     def start(self, samples: list[Sample], left_out: Mapping[str, str]) -> None:
         """Write what the run is about.
@@ -118,7 +123,7 @@ class RunFolder:
     def finish(self, table: pd.DataFrame) -> None:
         """Write `scores.csv`, after which the run is never made again."""
         runs.write_text(self.folder / "scores.csv", table.to_csv(index=False))
-        runs.mark_finished(self.folder, self.config)
+        runs.mark_finished(self._mark_folder, self.config)
 
     @property
     def scores(self) -> pd.DataFrame:

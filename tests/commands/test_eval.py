@@ -26,7 +26,6 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
         "methods.json",
         "samples.json",
         "images",
-        ".finished",
         "results.csv",
         "metrics.json",
         "scores.csv",
