@@ -60,7 +60,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     return f"{caption}\n\n{finding(table)}"
 
 
-def distances_to_cloud(images: Mapping[str, StoredImages | torch.Tensor]) -> pd.DataFrame:
+def distances_to_cloud(images: Mapping[str, torch.Tensor | StoredImages]) -> pd.DataFrame:
     """Mean PSNR, in dB, of each method's images to those of the large model alone from the same noise."""
     target = images[CLOUD_ONLY][:].float()
     rows = [

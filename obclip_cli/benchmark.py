@@ -1,6 +1,5 @@
 """Score methods on a dataset: from a configuration to a run folder with images, scores and their intervals."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import resized
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method, Pair, outstanding, run_work, step_rows
+from obclip_cli.evaluation import Method, Pair
 from obclip_cli.hiding import Hidden, hide_all
 from obclip_cli.images import StoredImages
 from obclip_cli.methods import baselines_and_obclip, configured_method, is_cloud_only
@@ -26,9 +25,17 @@ from obclip_cli.processes import processes
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.run_folder import RunFolder, run_name
 from obclip_cli.scheme import load_pipelines
+from obclip_cli.work import ProgressBar, outstanding, run_work, samples_at_once, step_rows
 
-__all__ = ["Method", "baselines_and_obclip", "configured_method", "load_pair", "run_benchmark", "run_name"]
-ProgressBar = Callable[[str, int], Callable[[int], None]]
+__all__ = [
+    "Method",
+    "ProgressBar",
+    "baselines_and_obclip",
+    "configured_method",
+    "load_pair",
+    "run_benchmark",
+    "run_name",
+]
 REFERENCE_ROW = "real held-out art"
 
 
@@ -37,14 +44,15 @@ def run_benchmark(
     methods: list[Method],
     folder: Path,
     progress: ProgressBar,
-    cloud_only: StoredImages | None = None,
+    cloud_only: tuple[StoredImages, list[Sample]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, StoredImages], list[Sample]]:
     """Generate and score, going on where an earlier call stopped; a finished run is only read.
 
     Started by accelerate's launcher, every process makes a share of the images and the first one scores them.
 
     Args:
-        cloud_only: what distances are measured to where no method of this run is the cloud alone.
+        cloud_only: what distances are measured to where no method of this run is the cloud alone: its images and
+            their samples, which may be more than this run's.
 
     Returns:
         one row a method (and one of the real references, where it is known what they show), each score with its
@@ -91,7 +99,9 @@ class _Scoring:
 class _Evaluation:
     """An unfinished run."""
 
-    def __init__(self, run: RunFolder, progress: ProgressBar, cloud_only: StoredImages | None) -> None:
+    def __init__(
+        self, run: RunFolder, progress: ProgressBar, cloud_only: tuple[StoredImages, list[Sample]] | None
+    ) -> None:
         self.run, self.config, self.progress, self.cloud_only = run, run.config, progress, cloud_only
 
     def complete(self) -> None:
@@ -105,13 +115,14 @@ class _Evaluation:
             scoring = self._prepare_scoring(dataset)
             pair = load_pair(self.config)
             self.run.start(hidden.samples, hidden.left_out)
+            scored = self._scored()
         sharing.wait_for_everyone()
         if not sharing.is_main_process:
             pair = load_pair(self.config)
         self._generate(pair, hidden, sharing)
         sharing.wait_for_everyone()
         if sharing.is_main_process:
-            self._score(pair, hidden, scoring)
+            self._score(pair, hidden, scoring, scored)
         sharing.wait_for_everyone()
 
     def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
@@ -125,7 +136,7 @@ class _Evaluation:
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
         """This process's share of the missing images; whole batches, so that sharing changes none of them."""
         count, images = len(hidden.samples), self.run.images
-        size = min(max(1, pair.batch // 2), -(-count // sharing.num_processes))  # with guidance an image takes two rows
+        size = min(samples_at_once(pair), -(-count // sharing.num_processes))
         batches = list(outstanding(count, self.run.methods, lambda name, place: images[name].has(place), size))
         share = [work for batch in batches[sharing.process_index :: sharing.num_processes] for work in batch]
         rows = sum(step_rows(pair, work, hidden.samples, hidden.sets) for work in share)
@@ -136,9 +147,14 @@ class _Evaluation:
                     for place, image in zip(work.places, made, strict=True):
                         images[name].write(place, image)
 
-    def _score(self, pair: Pair, hidden: Hidden, scoring: _Scoring) -> None:
+    def _scored(self) -> set[str]:
+        """Methods whose scores are there, and all the images that they are of."""
+        found = self.run.metrics["methods"]
+        return {name for name, images in self.run.images.items() if name in found and images.are_complete}
+
+    def _score(self, pair: Pair, hidden: Hidden, scoring: _Scoring, scored: set[str]) -> None:
         methods = {method.name: method for method in self.run.methods}
-        pending = [name for name in methods if name not in self.run.metrics["methods"]]
+        pending = [name for name in methods if name not in scored]
         advance = self.progress("scores", len(pending))
         for name in pending:
             examined = self._examine(self.run.images[name], scoring, pair)
@@ -162,7 +178,12 @@ class _Evaluation:
     def _compared(self) -> StoredImages | None:
         """The cloud's own images of the same noise."""
         own = [method.name for method in self.run.methods if is_cloud_only(method, self.config)]
-        return self.run.images[own[0]] if own else self.cloud_only
+        if own or self.cloud_only is None:
+            return self.run.images[own[0]] if own else None
+        images, samples = self.cloud_only
+        place_of = {sample.seed: place for place, sample in enumerate(samples)}
+        places = [place_of[sample.seed] for sample in self.run.samples if sample.seed in place_of]
+        return images.at(places) if len(places) == len(self.run.samples) else None
 
     def _reference_row(self, scoring: _Scoring) -> list[dict[str, Any]]:
         """What the examiner says of the real images: the ceiling of every score, but for distances to themselves."""

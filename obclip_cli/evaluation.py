@@ -21,14 +21,13 @@ from obclip_cli.cost.architectures import Architecture
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps, trajectory
+from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps, trajectory
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split, split
 from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.protocol import CloudRequest
 
 Progress = Callable[[int], None]
-DECODED = 16  # latents that the autoencoder takes at once
 
 
 @dataclass(frozen=True)
@@ -77,53 +76,6 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Work:
-    """Samples, by their places in the dataset, and the methods whose images of them are to be made."""
-
-    places: tuple[int, ...]
-    methods: tuple[Method, ...]
-
-
-def outstanding(
-    count: int, methods: list[Method], is_done: Callable[[str, int], bool], batch: int
-) -> Iterator[list[Work]]:
-    """What is left to do, batch by batch: in a fresh batch all methods run together and share what they can."""
-    for start in range(0, count, batch):
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for place in range(start, min(start + batch, count)):
-            groups.setdefault(tuple(m.name for m in methods if not is_done(m.name, place)), []).append(place)
-        yield [
-            Work(tuple(places), tuple(m for m in methods if m.name in missing))
-            for missing, places in groups.items()
-            if missing
-        ]
-
-
-def run_work(
-    pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet], advance: Progress
-) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """(names of methods, their uint8 images (n, 3, H, W) of the work's samples) in some order.
-
-    Args:
-        sets: each sample's candidates.
-        advance: told how many step-rows have been run.
-    """
-    for names, latents in _batch(pair, work, samples, sets, advance).run(list(work.methods)):
-        parts = [decode(pair.device, part) for part in latents.split(DECODED)]
-        yield names, (torch.cat(parts) * 255).round().to(torch.uint8)
-
-
-def step_rows(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet]) -> int:
-    """How many step-rows `run_work` will report, for a progress bar."""
-    batch = _batch(pair, work, samples, sets, lambda _: None)
-    return sum(way.step_rows for way in batch.ways(list(work.methods)))
-
-
-def _batch(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet], advance: Progress) -> "_Batch":
-    return _Batch(pair, [samples[i] for i in work.places], [sets[i] for i in work.places], advance)
-
-
-@dataclass(frozen=True)
 class _Ending:
     """The second model's part; methods that agree in it share its work."""
 
@@ -154,7 +106,7 @@ class _Way:
         return rows * walked + samples * sum(e.stretch.stop - e.stretch.start for e in self.endings)
 
 
-class _Batch:
+class Batch:
     """Some samples; runs what several methods share only once."""
 
     def __init__(self, pair: Pair, samples: list[Sample], sets: list[CandidateSet], advance: Progress) -> None:

@@ -1,18 +1,21 @@
-"""The candidates of a whole dataset, as the configured privacy asks for them."""
+"""What is sent of a whole dataset, as the configured privacy asks for it."""
 
+import hashlib
 import random
 from dataclasses import dataclass, replace
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.data import Sample
+from obclip_cli.device.choice import Chooser
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt, replaced_by_another
+from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """A dataset's prompts with their candidates.
+    """A dataset's prompts with what the cloud is sent for each.
 
     Attributes:
         samples, sets: in one order. Samples without labels take them from their prompt.
@@ -25,33 +28,26 @@ class Hidden:
 
 
 def hide_all(samples: list[Sample], privacy: PrivacyConfig, taxonomy: Taxonomy) -> Hidden:
-    """Build every sample's candidates."""
+    """Build every sample's candidates, and choose those that are sent.
+
+    A score is to be the same on every machine: the client's secret and chance come from the sample, not from the user.
+    """
+    find = load_detector(privacy.detector)
     kept, sets, left_out = [], [], {}
     for sample in samples:
         try:
-            found = candidates_of(sample, privacy, taxonomy)
+            prompt = check_prompt(sample.prompt)
+            found = CandidateSet((prompt,), 0, {})
+            if privacy.strategy != "none":
+                found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates, find=find)
+            key = hashlib.sha256(f"evaluation {sample.seed}".encode()).digest()
+            choice = Chooser(taxonomy, privacy, key, random.Random(sample.seed)).choose(found)
         except UserError as error:
             left_out[sample.prompt] = str(error)
             continue
         kept.append(_labelled(sample, found))
-        sets.append(found)
+        sets.append(choice.sent)
     return Hidden(kept, sets, left_out)
-
-
-def candidates_of(sample: Sample, privacy: PrivacyConfig, taxonomy: Taxonomy) -> CandidateSet:
-    """What the cloud is sent for one sample.
-
-    Raises:
-        UserError: the prompt cannot be hidden.
-    """
-    prompt = check_prompt(sample.prompt)
-    if privacy.strategy == "none":
-        return CandidateSet((prompt,), 0, {})
-    found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates)
-    if privacy.strategy == "replacement":
-        # A run is to be repeatable, and nobody attacks it: the client's secret is drawn from the sample.
-        return replaced_by_another(found, random.Random(sample.seed))
-    return found
 
 
 def _labelled(sample: Sample, found: CandidateSet) -> Sample:

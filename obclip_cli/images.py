@@ -24,10 +24,17 @@ class StoredImages:
     Attributes:
         folder: holds 000000.png and so on.
         count: how many there are.
+        places: which of the folder's images they are, in this order; None for the first ones.
     """
 
     folder: Path
     count: int
+    places: tuple[int, ...] | None = None
+
+    def at(self, places: list[int]) -> "StoredImages":
+        """Some of the images, in this order."""
+        own = range(self.count) if self.places is None else self.places
+        return StoredImages(self.folder, len(places), tuple(own[place] for place in places))
 
     def __len__(self) -> int:
         return self.count
@@ -59,7 +66,7 @@ class StoredImages:
 
     def path(self, index: int) -> Path:
         """The file of one image."""
-        return self.folder / f"{index:06d}.png"
+        return self.folder / f"{index if self.places is None else self.places[index]:06d}.png"
 
     def write(self, index: int, image: torch.Tensor) -> None:
         """Store one uint8 image (3, H, W)."""
@@ -70,6 +77,11 @@ class StoredImages:
     def has(self, index: int) -> bool:
         """Whether an image is finished."""
         return self.path(index).exists()
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether all are finished."""
+        return all(self.has(index) for index in range(self.count))
 
     def _read(self, index: int) -> torch.Tensor:
         path = self.path(index)

@@ -4,7 +4,7 @@ config.yaml, environment.json   what was asked for, and where it ran
 methods.json, samples.json      the methods with their models' weights; the prompts with their noise
 images/METHOD/000000.png        one file an image
 results.csv, metrics.json       what was seen in each image; each method's scores with their intervals
-scores.csv                      one row a method; written last
+scores.csv                      one row a method; written last, but for a mark that says so
 """
 
 import json
@@ -59,9 +59,14 @@ class RunFolder:
         return self.folder / "methods.json"
 
     @property
+    def _mark_folder(self) -> Path:
+        """Beside the images, which are not committed either; the run folder's own mark is the experiment's."""
+        return self.folder / "images"
+
+    @property
     def is_finished(self) -> bool:
-        """Whether every score is there and was made here: a fresh clone makes committed runs again."""
-        return (self.folder / "scores.csv").exists() and runs.is_finished(self.folder, self.config)
+        """Whether every score is there, made here with the weights that are here now."""
+        return (self.folder / "scores.csv").exists() and runs.is_finished(self._mark_folder, self.config)
 
     def start(self, samples: list[Sample], left_out: Mapping[str, str]) -> None:
         """Write what the run is about.
@@ -121,7 +126,7 @@ class RunFolder:
     def finish(self, table: pd.DataFrame) -> None:
         """Write `scores.csv`, after which the run is never made again."""
         runs.write_text(self.folder / "scores.csv", table.to_csv(index=False))
-        runs.mark_finished(self.folder, self.config)
+        runs.mark_finished(self._mark_folder, self.config)
 
     @property
     def scores(self) -> pd.DataFrame:

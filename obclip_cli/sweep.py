@@ -156,15 +156,17 @@ def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
         def bar(what: str, total: int) -> Callable[[int], None]:
             return bars(f"job {number}: {what}", total)
 
-        _, images, _ = _alone(baseline, ends, shared, bar)
-        _alone(config, [method], own, bar, images[ends[0].name])
+        _, images, samples = _alone(baseline, ends, shared, bar)
+        _alone(config, [method], own, bar, (images[ends[0].name], samples))
     return {"method": method.name, "run": f"runs/{own.name}", "baselines": f"runs/{shared.name}"}
 
 
 def baseline_config(config: Config) -> Config:
     """What the ends of the scale depend on: neither who runs which steps, nor caches, nor lambda."""
     hybrid = HybridConfig(steps=config.hybrid.steps, switch_point=0)
-    return replace(config, hybrid=hybrid, cache=CacheConfig(), privacy=replace(config.privacy, lambda_=0.0))
+    strategy = "none" if config.privacy.strategy == "none" else "all"
+    privacy = replace(config.privacy, strategy=strategy, lambda_=0.0, epsilon=None)
+    return replace(config, hybrid=hybrid, cache=CacheConfig(), privacy=privacy)
 
 
 def _alone(config: Config, methods: list[Any], folder: Path, bar: ProgressBar, cloud_only: Any = None) -> Any:

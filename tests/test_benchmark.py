@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from obclip_cli.errors import UserError
 from obclip_cli.evaluation import Method
 from obclip_cli.run_folder import RunFolder
 
-FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=2"]
+FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=4"]
 METHODS = [Method("cloud-only", "server_first", 4), Method("ours, k=2", "server_first", 2, hidden=True)]
 Scored = tuple[pd.DataFrame, dict[str, benchmark.StoredImages], list[benchmark.Sample]]
 
@@ -249,3 +250,24 @@ def test_what_a_run_needs_to_be_found_again_is_in_its_folder(config: Config, tmp
     run = RunFolder(tmp_path, config, METHODS)
     assert run.is_finished and len(run.samples) == 6 and run.left_out == {}
     assert run.samples[0].labels["gender"] in ("male", "female")
+
+
+def test_a_fresh_clone_has_no_images_and_makes_the_run_again(config: Config, tmp_path: Path) -> None:
+    """Images and the mark are not committed; scores of images that are not there are not believed."""
+    expected = score(config, tmp_path)[0]
+    shutil.rmtree(tmp_path / "images")
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(re.sub(r'"value": (\d)', r'"value": 7\1', metrics.read_text()))
+    pd.testing.assert_frame_equal(score(config, tmp_path)[0], expected)
+    assert len(images_in(tmp_path)) == 12
+
+
+def test_distances_are_measured_to_the_image_of_the_same_noise(config: Config, tmp_path: Path) -> None:
+    """The cloud's own images may come from another run, of more prompts and in another order."""
+    _, images, samples = score(config, tmp_path / "both")
+    alone = benchmark.run_benchmark(config, METHODS[1:], tmp_path / "alone", silent)[0].set_index("method")
+    assert pd.isna(alone.loc["ours, k=2", "ssim"])
+    backwards = images["cloud-only"].at([5, 4, 3, 2, 1, 0]), samples[::-1]
+    table = benchmark.run_benchmark(config, METHODS[1:], tmp_path / "again", silent, backwards)[0].set_index("method")
+    both = pd.read_csv(tmp_path / "both" / "scores.csv").set_index("method")
+    assert table.loc["ours, k=2", "ssim"] == pytest.approx(both.loc["ours, k=2", "ssim"], abs=1e-4)

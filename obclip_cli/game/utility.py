@@ -8,17 +8,19 @@ from statistics import mean
 import numpy as np
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar, load_pair
+from obclip_cli.benchmark import load_pair
 from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.device.choice import Choice, Chooser
-from obclip_cli.evaluation import Method, Pair, outstanding, run_work, step_rows
+from obclip_cli.evaluation import Method
 from obclip_cli.metrics.attribute_accuracy import attribute_hits
-from obclip_cli.metrics.examiner import Examiner, Sight, load_examiner
+from obclip_cli.metrics.examiner import Sight, load_examiner
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.work import ProgressBar, generate_images
 
 MANY = 1024
+BATCH = 64
 
 
 def utility_of_draws(config: Config, lambdas: Sequence[float], progress: ProgressBar) -> pd.DataFrame:
@@ -60,14 +62,16 @@ def _measure(
     progress: ProgressBar,
 ) -> pd.DataFrame:
     """Generate once for λ = 0, again only what a missing candidate changes, and score each λ."""
-    pair, examiner = load_pair(config), load_examiner(config)
+    pair, judge = load_pair(config), load_examiner(config)
+    method = Method("hidden", "server_first", config.hybrid.switch_point, hidden=True)
     changed = {
         lambda_: [i for i, choice in enumerate(choices) if choice is not None and not choice.keeps_own]
         for lambda_, choices in chosen.items()
     }
     prompts = [*samples, *(samples[i] for places in changed.values() for i in places)]
     words = [*sets, *(_sent(chosen[lambda_][i]) for lambda_, places in changed.items() for i in places)]
-    seen = _see(pair, examiner, config.hybrid.switch_point, prompts, words, progress)
+    images = generate_images(pair, prompts, [method], words, progress)["hidden"]
+    sight = Sight.together([judge.see(part) for part in images.split(BATCH)])
     rows, start = [], len(samples)
     for lambda_, places in changed.items():
         row_of = list(range(len(samples)))
@@ -77,9 +81,9 @@ def _measure(
         shares = [
             np.nanmean(
                 attribute_hits(
-                    seen.attribute_logits[head][row_of],
+                    sight.attribute_logits[head][row_of],
                     [s.labels.get(head) for s in samples],
-                    examiner.labels[head],
+                    judge.labels[head],
                     top=1,
                 )
             )
