@@ -38,15 +38,15 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     steps = config.hybrid.steps
     sweep = methods(steps)
     run_folder = folder / "runs" / run_name(config, sweep)
-    was_finished = runs.is_finished(run_folder, config)
     _, images, samples = run_benchmark(config, sweep, run_folder, progress)
-    if not (was_finished and (run_folder / "images.png").exists()):
+    if not runs.is_finished(run_folder, config):
         shown = slice(0, min(8, len(samples)))
         plot_images(
             run_folder / "images.png",
             {name: pictures[shown] for name, pictures in images.items()},
             [sample.prompt for sample in samples[shown]],
         )
+        runs.mark_finished(run_folder, config)
     table = with_both_ends(pd.read_csv(run_folder / "scores.csv"), steps)
     prompts = config.dataset["limit"]
     caption = (

@@ -41,10 +41,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `handover.csv`, `.md`, `.png` and the run behind them; return what it shows."""
     ways = methods(config.hybrid.steps)
     run_folder = folder / "runs" / f"handover-{run_name(config, ways)}"
-    was_finished = runs.is_finished(run_folder, config)
     _, images, _ = run_benchmark(config, ways, run_folder, progress)
-    if not (was_finished and (run_folder / "distances.csv").exists()):
+    if not runs.is_finished(run_folder, config):
         runs.write_text(run_folder / "distances.csv", distances_to_cloud(images).to_csv(index=False))
+        runs.mark_finished(run_folder, config)
     scores = pd.read_csv(run_folder / "scores.csv")
     table = scores[scores["k"].notna()].merge(pd.read_csv(run_folder / "distances.csv"), on="method")
     table["handover"] = table["method"].str.partition(",")[0].where(table["method"] != CLOUD_ONLY)

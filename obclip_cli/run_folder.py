@@ -81,9 +81,6 @@ class RunFolder:
         path = self.folder / "samples.json"
         if path.exists() and runs.read_json(path) != described:
             raise UserError(f"{self.folder} holds a run of other prompts: the dataset has changed; {ELSEWHERE}")
-        if (self.folder / "scores.csv").exists() and not self.is_finished:
-            for name in ("scores.csv", "results.csv", "metrics.json"):  # of a run that was made elsewhere
-                (self.folder / name).unlink(missing_ok=True)
         runs.start(self.folder, self.config)
         runs.write_text(self._methods_path, _as_json(self._identity))
         runs.write_text(path, _as_json(described))

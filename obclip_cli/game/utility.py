@@ -93,23 +93,6 @@ def _measure(
     return pd.DataFrame(rows)
 
 
-def _see(
-    pair: Pair,
-    examiner: Examiner,
-    switch_point: int,
-    samples: list[Sample],
-    sets: list[CandidateSet],
-    progress: ProgressBar,
-) -> Sight:
-    """Generate every sample's image by ObCLIP and look at all of them, in the order of the samples."""
-    method = Method("hidden", "server_first", switch_point, hidden=True)
-    batches = outstanding(len(samples), [method], lambda name, place: False, max(1, pair.batch // 2))
-    work = [part for batch in batches for part in batch]
-    advance = progress("images", sum(step_rows(pair, part, samples, sets) for part in work))
-    images = [made for part in work for _, made in run_work(pair, part, samples, sets, advance)]
-    return Sight.together([examiner.see(batch) for batch in images])
-
-
 def _sent(choice: Choice | None) -> CandidateSet:
     assert choice is not None
     return choice.sent

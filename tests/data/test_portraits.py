@@ -15,9 +15,6 @@ from obclip_cli.errors import UserError
 from obclip_cli.hiding import hide_all
 from obclip_cli.prompts.taxonomy import load_taxonomy
 
-# Without its ethnicity, the fourth template leaves "red haired male urban portrait photo".
-UNDETECTED = pytest.mark.xfail(strict=True, reason='the detector finds no person in "male urban portrait photo"')
-
 
 def load(name: str, *overrides: str) -> Dataset:
     return load_dataset(compose_config([f"dataset={name}", *overrides]).dataset)
@@ -33,8 +30,8 @@ def test_the_papers_templates_are_its_ten_and_marked_as_quoted() -> None:
 @pytest.mark.parametrize(
     ("name", "pair", "attributes", "candidates"),
     [
-        pytest.param("portraits", "sd14-bksdm-small", 1, 2, marks=UNDETECTED),
-        pytest.param("portraits", "sd14-bksdm-small", 2, 6, marks=UNDETECTED),
+        ("portraits", "sd14-bksdm-small", 1, 2),
+        ("portraits", "sd14-bksdm-small", 2, 6),
         ("portraits", "sd14-bksdm-small", 3, 30),
         ("emoji_portraits", "mini", 1, 2),
         ("emoji_portraits", "mini", 2, 10),
