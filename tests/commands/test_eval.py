@@ -33,7 +33,6 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
         "table.md",
         "scores.png",
         "images.png",
-        ".finished",
     }
     table = pd.read_csv(tmp_path / "scores.csv").set_index("method")
     assert list(table.index) == ["real held-out art", "cloud-only", "device-only", "Hybrid SD, k=5", "ObCLIP, k=5"]
