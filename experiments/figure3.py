@@ -80,5 +80,15 @@ def finding(table: pd.DataFrame) -> str:
     holds = bool((early["server_first"] < early["client_first"]).all())
     return (
         f"Server-first has the lower FID at {', '.join(better) or 'no share'} of the steps on the cloud. "
-        f"The paper finds this at 0-40 %; on this pair that {'holds' if holds else 'does not hold'}."
+        f"The paper finds this at 0-40 %; on this pair that {'holds' if holds else 'does not hold'}.{_overlap(table)}"
     )
+
+
+def _overlap(table: pd.DataFrame) -> str:
+    """At which shares the 95 % intervals of the two orders overlap, so that their FIDs cannot be told apart."""
+    if "fid_low" not in table:
+        return ""
+    low, high = (table.pivot(index="cloud_share", columns="order", values=f"fid_{end}") for end in ("low", "high"))
+    apart = (low.max(axis=1) > high.min(axis=1)) & (low.index > 0) & (low.index < 1)
+    shares = [f"{share:.0%}" for share in low.index[apart]]
+    return f" Their 95 % intervals (over prompts) are apart at {', '.join(shares) or 'no share'}."

@@ -34,7 +34,7 @@ def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], tit
 
 
 def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
-    """One panel a score over the cloud's share of the steps, one line an order.
+    """One panel a score over the cloud's share of the steps, one line an order, with a band where there are intervals.
 
     Args:
         table: rows with `order`, `cloud_share` (0..1) and the score columns.
@@ -44,7 +44,12 @@ def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], titl
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
         for order, (style, name) in styles.items():
             line = table[table["order"] == order].sort_values("cloud_share")
-            axis.plot(100 * line["cloud_share"], line[column], style, label=name, markersize=4)
+            (drawn,) = axis.plot(100 * line["cloud_share"], line[column], style, label=name, markersize=4)
+            if f"{column}_low" in line:
+                low, high = line[f"{column}_low"], line[f"{column}_high"]
+                axis.fill_between(
+                    100 * line["cloud_share"], low, high, color=drawn.get_color(), alpha=0.12, linewidth=0
+                )
         axis.set_title(label, fontsize=10)
         axis.set_xlabel("steps on the cloud (%)")
         axis.grid(alpha=0.3)
