@@ -1,13 +1,16 @@
 """`obclip sweep`: one run for every combination of settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from obclip_cli.commands import options as o
 from obclip_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from obclip_cli.report.sweep_report import SweepReport
 
 EPILOG = """
 Examples:
@@ -27,6 +30,7 @@ def sweep(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Names in configs/dataset.")] = None,
     pair: Annotated[str | None, typer.Option("--pair", help="Names in configs/pair.")] = None,
     output: o.Output = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Score ObCLIP at every combination of settings; one table and one plot over all of them."""
     from obclip_cli import sweep as sweeping
@@ -41,14 +45,18 @@ def sweep(
         sweeping.sweep(asked, folder)
     finally:  # what was finished is shown, also after Ctrl-C
         if any(folder.glob("jobs/*/job.json")):
-            failed = _show(folder, " ".join(asked))
+            report, caption = _write(folder, " ".join(asked))
+            failed = len(report.failed)
+            if as_json:
+                typer.echo(report.table.to_json(orient="records", indent=1))
+            else:
+                _show(report, folder, caption)
     if failed:
         raise typer.Exit(1)
 
 
-def _show(folder: Path, asked: str) -> int:
-    """Write and print the table; how many jobs failed."""
-    from obclip_cli.commands.score_tables import show_table
+def _write(folder: Path, asked: str) -> "tuple[SweepReport, str]":
+    """Write the table and the plot; the report and its caption."""
     from obclip_cli.report.sweep_plot import plot_sweep_runs
     from obclip_cli.report.sweep_report import read_sweep, write_sweep
 
@@ -58,8 +66,13 @@ def _show(folder: Path, asked: str) -> int:
     caption = f"Sweep over {asked}. Intervals are of 95 %, over images."
     write_sweep(report, folder, caption=caption)
     plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {asked}")
-    show_table(report.table, caption)
     for setting, why in report.failed.items():
         Console(stderr=True).print(f"failed: {setting}: {why}", highlight=False, markup=False, soft_wrap=True)
+    return report, caption
+
+
+def _show(report: "SweepReport", folder: Path, caption: str) -> None:
+    from obclip_cli.commands.score_tables import show_table
+
+    show_table(report.table, caption)
     typer.echo(f"written to {folder}")
-    return len(report.failed)

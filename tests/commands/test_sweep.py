@@ -38,6 +38,8 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     assert "cache.cache_point=3" in run.err and "Traceback" not in run.err
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
     assert run.out.count("written to") == 1
+    as_json = obclip("sweep", *swept, "-o", str(tmp_path), "--json", *tiny_pair, *FAST)
+    assert as_json.code == 1 and len(json.loads(as_json.out)) == len(table)
     # Both ends once, and the run at that end has their scores.
     assert list(table["method"]).count("cloud-only") == list(table["method"]).count("device-only") == 1
     by_method = table.set_index("method")
