@@ -48,5 +48,5 @@ def _of_part(logits: torch.Tensor) -> float:
     with warnings.catch_warnings():  # of its memory, and of the standard deviation of a single part
         warnings.simplefilter("ignore", UserWarning)
         metric = InceptionScore(feature=nn.Identity(), splits=1)
-        metric.update(logits)
+        metric.update(logits.double())  # torchmetrics shuffles the images: the order of sums must not show
         return float(metric.compute()[0])

@@ -110,3 +110,9 @@ def test_ssim_is_one_for_equal_images_and_equals_wangs_formula_without_a_window(
     a, b, c = 100.0, 150.0, (0.01 * 255) ** 2
     flat = [torch.full((1, 3, 32, 32), int(value), dtype=torch.uint8) for value in (a, b)]
     assert float(ssims(*flat)) == pytest.approx((2 * a * b + c) / (a * a + b * b + c), abs=1e-9)
+
+
+def test_the_inception_score_does_not_depend_on_how_torchmetrics_shuffles() -> None:
+    logits = 3 * torch.randn(300, 40, generator=torch.Generator().manual_seed(0))
+    scores = [inception_score(logits) for _ in range(5)]
+    assert max(scores) - min(scores) < 1e-9 * scores[0]
