@@ -1,5 +1,7 @@
 """Guess from several requests of one client: what do they have in common?"""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from obclip_cli.attacks.knowledge import Knowledge, best, uniform
@@ -15,8 +17,7 @@ class IntersectionRepeated:
 
     def guess(self, transcript: Transcript) -> np.ndarray:
         """What all requests for these candidates have in common."""
-        sets = [self._places(transcript, exchange) for exchange in (transcript.seen, *transcript.past)]
-        return intersect([places for places in sets if places], transcript)
+        return intersect(all_requests(transcript, self._places), transcript)
 
     def _places(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
         places = self.knowledge.places(transcript, exchange)
@@ -31,14 +32,21 @@ class IntersectionDifferent:
 
     def guess(self, transcript: Transcript) -> np.ndarray:
         """What all requests about these attributes have in common."""
-        sets = [self._places(transcript, exchange) for exchange in (transcript.seen, *transcript.past)]
-        return intersect([places for places in sets if places], transcript)
+        return intersect(all_requests(transcript, self._places), transcript)
 
     def _places(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
         known = {values: place for place, values in enumerate(transcript.values)}
         readings = [self.knowledge.read(prompt) for prompt in exchange.prompts]
         same = [r.values for r in readings if r is not None and r.attributes == transcript.attributes]
         return frozenset(known[values] for values in same)
+
+
+def all_requests(
+    transcript: Transcript, places_of: Callable[[Transcript, Exchange], frozenset[int]]
+) -> list[frozenset[int]]:
+    """The candidates that each request of the client shows, without requests that show none."""
+    sets = [places_of(transcript, exchange) for exchange in (transcript.seen, *transcript.past)]
+    return [places for places in sets if places]
 
 
 def intersect(sets: list[frozenset[int]], transcript: Transcript) -> np.ndarray:
