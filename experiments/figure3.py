@@ -15,12 +15,16 @@ from obclip_cli.config import ORDERS, Config
 from obclip_cli.evaluation import Method
 from obclip_cli.report.plots import plot_images, plot_sweep
 from obclip_cli.report.tables import write_table
+from obclip_cli.reproduction.datasets import captions
 
 TITLE = "Figure 3: which side should go first"
-# 150 prompts keep the whole sweep under 15 minutes on two cores.
-OVERRIDES = {"mini": ["dataset=emoji", "dataset.limit=150"]}
 SWITCH_POINTS = (0, 5, 10, 15, 20, 25)
 PANELS = {"fid": "FID (judge) ↓", "clip": "CLIP score (judge) ↑", "role_top3": "role in judge's top 3 ↑"}
+
+
+def overrides(pair: str) -> list[str]:
+    """The pair's captions."""
+    return captions(pair, limit_on_mini=150)
 
 
 def methods(steps: int) -> list[Method]:

@@ -18,12 +18,17 @@ from obclip_cli.evaluation import Method
 from obclip_cli.images import StoredImages
 from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.tables import write_table
+from obclip_cli.reproduction.datasets import captions
 
 TITLE = "Hand-over: restart the solver, or ship its history"
-OVERRIDES = {"mini": ["dataset=emoji", "dataset.limit=150"]}
 SWITCH_POINTS = (5, 10, 15)
 CLOUD_ONLY = "cloud-only"
 PANELS = {"fid": "FID (judge) ↓", "clip": "CLIP score (judge) ↑", "psnr_to_cloud": "PSNR to cloud-only (dB) ↑"}
+
+
+def overrides(pair: str) -> list[str]:
+    """The pair's captions."""
+    return captions(pair, limit_on_mini=150)
 
 
 def methods(steps: int) -> list[Method]:

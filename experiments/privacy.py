@@ -18,13 +18,17 @@ from obclip_cli.game.sweeps import MANY_TIMES, WITH_LAMBDA, lambda_sweep, query_
 from obclip_cli.game.utility import utility_of_draws
 from obclip_cli.report.privacy_plots import plot_privacy
 from obclip_cli.report.tables import write_table
+from obclip_cli.reproduction.datasets import captions
 
 TITLE = "Privacy: what a server that sees everything can guess"
-# 30 prompts, of which only those are drawn again whose candidate was missing: about a minute on two cores.
-OVERRIDES = {"mini": ["dataset=emoji", "dataset.limit=30"]}
 LAMBDAS = (0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
 REPEATS, OTHERS, ANSWERED = 6, 6, 20
 SWEEP_TEMPLATES, MOST_QUERIES = 8, 12
+
+
+def overrides(pair: str) -> list[str]:
+    """Few prompts: only those are drawn again whose candidate was missing."""
+    return captions(pair, limit_on_mini=30)
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:

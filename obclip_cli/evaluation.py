@@ -49,6 +49,10 @@ class Method:
     handover: str = "restart"
     timestep_shift: int = 0
 
+    def hybrid(self, steps: int) -> HybridConfig:
+        """Who runs which of `steps` steps."""
+        return HybridConfig(steps, self.switch_point, self.order, self.handover, self.timestep_shift)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -62,8 +66,7 @@ class Pair:
 
     def split(self, method: Method) -> Split:
         """Which side runs which steps."""
-        hybrid = HybridConfig(self.steps, method.switch_point, method.order, method.handover, method.timestep_shift)
-        return split(self.config, hybrid)
+        return split(self.config, method.hybrid(self.steps))
 
     def macs(self, method: Method, candidates: int) -> tuple[int, int]:
         """(cloud, device) multiply-accumulates of one image with `candidates` rows on the cloud."""

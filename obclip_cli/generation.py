@@ -1,5 +1,6 @@
 """From prompts to files: images, contact sheets and the summary of a generation."""
 
+import io
 import json
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from obclip_cli.device.client import Client
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.report.contact_sheet import write_contact_sheet
-from obclip_cli.runs import environment, models, write_text
+from obclip_cli.runs import environment, models, write_bytes, write_text
 from obclip_cli.scheme import Outcome, cloud_only, oblivious_generation
 
 
@@ -70,10 +71,9 @@ def generate(job: Job, client: Client, server: CloudServer, config: Config, fold
 
 def save_image(image: torch.Tensor, path: Path) -> None:
     """Write one image (3, H, W) in [0, 1] as PNG, whole or not at all."""
-    pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    partial = path.with_suffix(".partial")
-    Image.fromarray(pixels).save(partial, format="png")
-    partial.replace(path)
+    content = io.BytesIO()
+    Image.fromarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()).save(content, format="png")
+    write_bytes(path, content.getvalue())
 
 
 def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, config: Config) -> dict[str, Any]:

@@ -162,9 +162,10 @@ def pair_weights(pair: PairConfig) -> dict[str, str | None]:
     return found
 
 
-def _known(estimate: Estimate) -> dict[str, float | None]:
+def _known(estimate: Estimate) -> dict[str, Any]:
     """Without nan, which JSON does not have."""
-    return {key: None if value != value else value for key, value in asdict(estimate).items()}
+    found = {key: None if value != value else value for key, value in asdict(estimate).items()}
+    return {key: value for key, value in found.items() if key != "draws" or value}
 
 
 def _as_json(content: Any) -> str:

@@ -1,9 +1,6 @@
 """`obclip reproduce`: run the paper's experiments and write their tables and figures."""
 
-import importlib.util
-import re
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -12,7 +9,7 @@ from obclip_cli.commands import options as o
 from obclip_cli.commands.progress import progress_bars
 from obclip_cli.config import nearest
 from obclip_cli.errors import UserError
-from obclip_cli.resources import data_folder
+from obclip_cli.reproduction.experiments import experiment_names, load_experiment
 
 EPILOG = """
 Examples:
@@ -45,26 +42,10 @@ def reproduce(
     sections = []
     for experiment in [name] if name else known:
         module = load_experiment(experiment)
-        own = module.OVERRIDES.get(pair, [])
-        config = o.compose_from([*own, *overrides], pair=pair, seed=seed)
+        config = o.compose_from([*module.overrides(pair or "mini"), *overrides], pair=pair, seed=seed)
         with progress_bars() as bar:
             text = module.run(config, folder, bar)
         sections.append(Section(module.TITLE, f"{experiment}.png", f"{experiment}.md", text))
         typer.echo(f"\n{text}\nwritten to {folder}")
     if name is None:
         write_page(folder, sections)
-
-
-def experiment_names() -> list[str]:
-    """Every file in experiments/, figure 3 before figure 12."""
-    names = [path.stem for path in data_folder("experiments").glob("[a-z]*.py")]
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
-
-
-def load_experiment(name: str) -> ModuleType:
-    """Import experiments/NAME.py from wherever it is installed."""
-    spec = importlib.util.spec_from_file_location(f"experiments.{name}", data_folder("experiments") / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -1,5 +1,7 @@
 """Frechet distance between feature distributions (Heusel et al. 2017), by torchmetrics."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -36,7 +38,9 @@ def fid(real: torch.Tensor, generated: torch.Tensor) -> float:
 
 def fid_estimate(real: torch.Tensor, generated: torch.Tensor, rng: np.random.Generator) -> Estimate:
     """FID with its interval over generated images at this number of images; the reference set is taken as given."""
-    return of_spread(fid(real, generated), float(resampled_fids(real, generated, rng).std(ddof=1)), least=0.0)
+    draws = resampled_fids(real, generated, rng)
+    found = of_spread(fid(real, generated), float(draws.std(ddof=1)), least=0.0)
+    return replace(found, draws=tuple(float(f"{draw:.5g}") for draw in draws))
 
 
 def resampled_fids(real: torch.Tensor, generated: torch.Tensor, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,8 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from obclip_cli.report.saving import save_figure
+
 
 def write_contact_sheet(
     path: Path, *, title: str, compared: dict[str, torch.Tensor], candidates: dict[str, torch.Tensor]
@@ -29,8 +31,7 @@ def write_contact_sheet(
         _draw(axis, image, caption, bold=True)
     for axis, (caption, image) in zip(axes[1:].flat, candidates.items(), strict=False):
         _draw(axis, image, caption, bold=False)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    save_figure(figure, path, dpi=100)
 
 
 def _draw(axis: Axes, image: torch.Tensor, caption: str, *, bold: bool) -> None:

@@ -10,6 +10,8 @@ import torch
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from obclip_cli.report.saving import save_figure
+
 SAVING_COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a", "#b8a9c9")
 
 
@@ -29,8 +31,7 @@ def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], tit
     axes[0][0].invert_yaxis()
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
@@ -56,8 +57,32 @@ def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], titl
     axes[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
+
+
+def plot_tradeoff(panels: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
+    """One panel a source (ours, the paper's): a score over the cloud's cost against cloud-only, one dot a row.
+
+    Args:
+        panels: title -> rows with `name`, `cloud_share`, the score and, where known, its `_low` and `_high`; rows
+            without a score are left out.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.4 * len(panels), 4.2), squeeze=False)
+    for axis, (source, table) in zip(axes[0], panels.items(), strict=True):
+        rows = table[table[score].notna() & table["cloud_share"].notna()]
+        for row in rows.to_dict("records"):
+            low, high = (row.get(f"{score}_{end}", row[score]) for end in ("low", "high"))
+            ends = [[max(0.0, row[score] - low)], [max(0.0, high - row[score])]]
+            dot = axis.errorbar(row["cloud_share"], row[score], yerr=ends, fmt="o", markersize=5, capsize=2)
+            dot.set_label(row["name"])
+        axis.set_xscale("symlog", linthresh=0.1)
+        axis.set(title=source, xlabel="cloud's multiply-accumulates against cloud-only", ylabel=label)
+        axis.title.set_fontsize(10)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=6)
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    save_figure(figure, path)
 
 
 def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
@@ -78,8 +103,7 @@ def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=8, ncols=3, loc="lower center")
     figure.tight_layout(rect=(0, 0.13, 1, 1))
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
@@ -103,8 +127,7 @@ def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
     axes[0][0].legend(fontsize=8)
     figure.suptitle("Cloud phase against vanilla OG; larger dots: more candidates", fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) -> None:
@@ -122,5 +145,4 @@ def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) 
     for axis, caption in zip(axes[0], captions, strict=True):
         axis.set_title(textwrap.fill(caption, 20), fontsize=6)
     figure.tight_layout(pad=0.3)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)

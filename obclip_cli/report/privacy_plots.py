@@ -9,6 +9,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from obclip_cli.report.saving import save_figure
+
 COLOURS = {"all": "#444444", "bucket": "#4c72b0", "dp": "#dd8452", "fresh": "#c44e52", "replacement": "#8172b3"}
 
 
@@ -33,8 +35,7 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
     axes[3].legend(fontsize=7, loc="center right", bbox_to_anchor=(1, 0.68))
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _lines(sweep: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
+from obclip_cli.report.saving import save_figure
 from obclip_cli.report.score_table import measured
 from obclip_cli.report.sweep_report import SweepReport
 
@@ -44,8 +45,7 @@ def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=7)
     figure.suptitle(title, fontsize=9)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _draw(axis: Axes, places: pd.Series, line: pd.DataFrame, name: str, label: str) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.commands.reproduce import experiment_names, load_experiment
+from obclip_cli.config import compose_config
+from obclip_cli.pairs import NO_RUN, pair_names
+from obclip_cli.reproduction.experiments import experiment_names, load_experiment
 from tests.conftest import Run, assert_one_line_error
 
 Obclip = Callable[..., Run]
@@ -34,4 +36,5 @@ def test_unknown_experiments_are_one_line(obclip: Obclip) -> None:
 def test_every_experiment_has_a_title_and_a_run(name: str) -> None:
     module = load_experiment(name)
     assert module.__doc__ and module.TITLE and callable(module.run)
-    assert all("=" in override for overrides in module.OVERRIDES.values() for override in overrides)
+    for pair in pair_names():
+        assert compose_config([*NO_RUN, *module.overrides(pair), f"pair={pair}"]).pair.name == pair

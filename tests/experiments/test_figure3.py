@@ -18,7 +18,7 @@ def test_reproduce_writes_table_figure_and_the_run_behind_them(
 ) -> None:
     run = obclip("reproduce", "figure3", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 0, run.err
-    assert {p.name for p in tmp_path.iterdir()} == {"figure3.csv", "figure3.md", "figure3.png", "runs"}
+    assert {p.name for p in tmp_path.iterdir()} == {"figure3.csv", "figure3.md", "figure3.tex", "figure3.png", "runs"}
     table = pd.read_csv(tmp_path / "figure3.csv")
     assert [(row.order, row.k) for row in table.itertuples()] == [
         (order, k) for order in ("server_first", "client_first") for k in (0, 5, 10)

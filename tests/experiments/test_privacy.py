@@ -12,7 +12,7 @@ from tests.conftest import Run
 
 Obclip = Callable[..., Run]
 FAST = ["hybrid.steps=4", "hybrid.switch_point=1", "dataset.limit=4"]
-FILES = {"privacy.csv", "privacy.md", "privacy.png", "privacy_promises.md", "runs"}
+FILES = {"privacy.csv", "privacy.md", "privacy.tex", "privacy.png", "privacy_promises.md", "runs"}
 
 
 @pytest.fixture
