@@ -16,8 +16,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $(STAMP)
 
-reproduce: $(STAMP) ## run the experiments of the paper and write results/ (about 15 minutes on two cores)
-	$(BIN)/obclip reproduce --pair $(PAIR)
+reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about 40 minutes on two cores); PAIR=, DATA=
+	$(BIN)/obclip reproduce --pair $(PAIR) $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

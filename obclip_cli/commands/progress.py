@@ -1,26 +1,81 @@
-"""The progress bar of long work, on standard error."""
+"""The progress display of long work, on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Bar = Callable[[str, int], Callable[[int], None]]
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+def progress_bars() -> Iterator[Bar]:
     """A maker of bars: bar(what, total) gives a function that is told of progress."""
-    columns = (
+    with _display() as progress:
+        yield lambda what, total: _task(progress, what, total)[1]
+
+
+class Experiments:
+    """One display over several experiments: which runs, how far it is, and which remain."""
+
+    def __init__(self, progress: Progress, names: list[str]) -> None:
+        self.progress, self.names = progress, names
+        self.whole = progress.add_task("", total=len(names))
+        self.inner: list[TaskID] = []
+
+    def begin(self, name: str) -> Bar:
+        """Show that an experiment runs, and take the bars of the one before away."""
+        place = self.names.index(name)
+        left = self.names[place + 1 :]
+        remain = f"; then {', '.join(left)}" if left else ""
+        self.progress.update(self.whole, completed=place, description=f"{name} ({place + 1} of {len(self.names)})")
+        self.progress.console.print(f"[bold]{name}[/]{remain}", highlight=False)
+        for task in self.inner:
+            self.progress.remove_task(task)
+        self.inner = []
+        return self._bar
+
+    def _bar(self, what: str, total: int) -> Callable[[int], None]:
+        task, advance = _task(self.progress, f"  {what}", total)
+        self.inner.append(task)
+        return advance
+
+    def say(self, line: str) -> None:
+        """Print a line above the display."""
+        self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def end(self) -> None:
+        """All are done."""
+        self.progress.update(self.whole, completed=len(self.names), description="experiments")
+
+
+@contextmanager
+def experiment_bars(names: list[str]) -> Iterator[Experiments]:
+    """The display for `obclip reproduce`."""
+    with _display() as progress:
+        yield Experiments(progress, names)
+
+
+def _display() -> Progress:
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
 
-        def bar(what: str, total: int) -> Callable[[int], None]:
-            task = progress.add_task(what, total=total)
-            return lambda amount: progress.advance(task, amount)
 
-        yield bar
+def _task(progress: Progress, what: str, total: int) -> tuple[TaskID, Callable[[int], None]]:
+    task = progress.add_task(what, total=total)
+    return task, lambda amount: progress.advance(task, amount)

@@ -3,12 +3,15 @@
 import importlib.util
 import re
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from obclip_cli.config import Config
-from obclip_cli.reproduction.claims import Claim
 from obclip_cli.resources import data_folder
-from obclip_cli.work import ProgressBar
+
+if TYPE_CHECKING:  # heavy, and not needed to list what there is
+    from obclip_cli.reproduction.claims import Claim
+    from obclip_cli.reproduction.needs import Planned
+    from obclip_cli.work import ProgressBar
 
 
 class Experiment(Protocol):
@@ -24,11 +27,15 @@ class Experiment(Protocol):
         """Hydra overrides for a pair: its dataset, and how much of it."""
         ...
 
-    def run(self, config: Config, folder: Path, progress: ProgressBar) -> str:
+    def planned(self, config: Config) -> "list[Planned]":
+        """The runs whose images take most of the time; none where they are few."""
+        ...
+
+    def run(self, config: Config, folder: Path, progress: "ProgressBar") -> str:
         """Write NAME.csv, .md, .tex, .png and the run folders behind them; return what they show."""
         ...
 
-    def claims(self, config: Config, folder: Path) -> list[Claim]:
+    def claims(self, config: Config, folder: Path) -> "list[Claim]":
         """What the paper says about it, held against the files that `run` wrote."""
         ...
 

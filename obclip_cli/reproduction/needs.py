@@ -1,0 +1,139 @@
+"""What a pair needs before its experiments run: downloads, memory, and hours estimated from a measured step."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+
+from obclip_cli import pairs
+from obclip_cli.cloud.server import CloudServer
+from obclip_cli.config import NO_ACCELERATION, Config, ModelConfig
+from obclip_cli.cost.architectures import parameters_of
+from obclip_cli.cost.latency import peak_memory, random_weights, repeated
+from obclip_cli.cost.macs import steps_macs
+from obclip_cli.cost.profile import architecture_of
+from obclip_cli.cost.run import run_macs
+from obclip_cli.data import load_dataset
+from obclip_cli.diffusion.conditioning import is_guided
+from obclip_cli.diffusion.schedule import split
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation import Method
+from obclip_cli.protocol import CloudRequest
+
+EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
+MEASURED_STEPS = 1
+
+
+class Planned(NamedTuple):
+    """A run: a configuration, and the methods that make images of all its prompts."""
+
+    config: Config
+    methods: list[Method]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One step of the cloud's model with random weights.
+
+    Attributes:
+        rate: multiply-accumulates a second.
+        memory: bytes at the most, or None where no accelerator was there to measure them on.
+    """
+
+    seconds: float
+    rate: float
+    memory: int | None
+
+
+def downloads(configs: Iterable[Config]) -> list[str]:
+    """Models and data that are not on this machine, each once, in words."""
+    found: dict[str, None] = {}
+    for config in configs:
+        for side in pairs.sides(config.pair):
+            for copy in side.lacking:
+                size = f"{side.model.disk_gb} GB" if side.model.disk_gb else "of unknown size"
+                found[f"{copy.source} ({side.name}'s model, {size}; {side.model.licence or 'licence unknown'})"] = None
+        try:
+            load_dataset(config.dataset)
+        except UserError as error:
+            found[f"the dataset {config.dataset['name']}: {error}"] = None
+        if config.pair.judge is None:
+            found[EXAMINERS] = None
+    return list(found)
+
+
+def measure_step(config: Config) -> Measured:
+    """Time one guided step of the cloud's architecture on this machine: a full batch on an accelerator, else one image.
+
+    Random weights take as long as real ones.
+    """
+    accelerated = torch.cuda.is_available()
+    pair = config.pair if accelerated else replace(config.pair, dtype="float32")  # a CPU is slow in float16
+    model = architecture_of(pair.cloud)
+    stretch = split(pair, replace(config.hybrid, switch_point=MEASURED_STEPS, timestep_shift=0)).cloud
+    guided = is_guided(model.unet, stretch.guidance_scale)
+    images = max(1, config.rows_at_once // (2 if guided else 1)) if accelerated else 1
+    request = CloudRequest(("",) * images, stretch.steps, 0, MEASURED_STEPS, stretch.guidance_scale, config.seed)
+    server = CloudServer(random_weights(pair, pair.cloud), batch=config.rows_at_once)
+    (seconds,) = repeated(lambda: server.denoise(request), 1)
+    counted = steps_macs(
+        model.unet, model.text_tokens, candidates=images, guided=guided, steps=MEASURED_STEPS, cache=NO_ACCELERATION
+    )
+    return Measured(seconds, sum(step.total for step in counted) / seconds, peak_memory() if accelerated else None)
+
+
+def macs_to_run(planned: Planned) -> int:
+    """Multiply-accumulates of all images of a run, at the most: what methods share is counted for each.
+
+    Scores need only the candidate that is kept, unless its rows depend on the others'.
+    """
+    config = planned.config
+    models = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
+    per_prompt = 0
+    for method in planned.methods:
+        divided = split(config.pair, method.hybrid(config.hybrid.steps))
+        whole = method.hidden and (method.cache.reuse is not None or config.pair.cloud.steps is not None)
+        candidates = most_candidates(config) if whole else 1
+        sides = run_macs(*models, divided, cache=method.cache, candidates=candidates, batch=config.rows_at_once)
+        per_prompt += sum(step.total for side in sides for step in side)
+    return per_prompt * int(config.dataset["limit"] or 1)
+
+
+def most_candidates(config: Config) -> int:
+    """N of the dataset's prompts where it says so, else the largest that is allowed."""
+    try:
+        assignments = getattr(load_dataset(config.dataset), "assignments", None)
+    except UserError:
+        assignments = None
+    return len(assignments) if assignments else config.privacy.max_candidates
+
+
+def weight_gigabytes(config: Config) -> float:
+    """Both UNets' weights in the pair's dtype, in GB."""
+    size = torch.empty((), dtype=getattr(torch, config.pair.dtype)).element_size()
+    models: tuple[ModelConfig, ...] = (config.pair.cloud, config.pair.device)
+    return sum(parameters_of(architecture_of(model).unet) for model in models) * size / 1e9
+
+
+def in_words(configs: list[Config], planned: list[Planned]) -> str:
+    """What has to be there and how long it takes, a line each."""
+    wanted = downloads(configs) or ["nothing: models and data are here"]
+    step = measure_step(configs[0])
+    seconds = sum(macs_to_run(run) for run in planned) / step.rate
+    prompts = sum(int(run.config.dataset["limit"] or 1) * len(run.methods) for run in planned)
+    rows = configs[0].rows_at_once
+    fits = (
+        f"{weight_gigabytes(configs[0]):.1f} GB of UNet weights; {rows} rows at once (cloud.batch) are meant for 24 GB"
+    )
+    memory = f"{step.memory / 1e9:.1f} GB at the most in a step of {rows} rows, measured here" if step.memory else fits
+    where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "this CPU"
+    return "\n".join(
+        [
+            "Downloads:",
+            *(f"  {line}" for line in wanted),
+            f"GPU memory: {memory}",
+            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {prompts:,} images, from a measured step of "
+            f"{step.seconds:.2f} s",
+        ]
+    )

@@ -1,0 +1,60 @@
+"""What a pair needs before it runs; nothing here needs weights."""
+
+from dataclasses import replace
+
+import pytest
+
+from obclip_cli.config import Config, compose_config
+from obclip_cli.cost.profile import profile_pair
+from obclip_cli.evaluation import Method
+from obclip_cli.methods import both_ends
+from obclip_cli.reproduction import needs
+from obclip_cli.reproduction.datasets import captions, portraits
+from obclip_cli.reproduction.needs import Measured, Planned
+from obclip_cli.reproduction.scoreboard import hybrid_rows
+
+
+def config_of(pair: str, *overrides: str) -> Config:
+    return compose_config([*captions(pair, limit_on_mini=10), f"pair={pair}", *overrides])
+
+
+def test_each_download_is_named_once_with_its_size_and_licence() -> None:
+    config = config_of("sd14-bksdm-small")
+    found = needs.downloads([config, config])
+    assert [line for line in found if "CompVis/stable-diffusion-v1-4" in line and "4.3 GB" in line and "RAIL" in line]
+    assert [line for line in found if "dataset coco" in line and "obclip data coco" in line]
+    assert needs.EXAMINERS in found and len(found) == 4
+
+
+def test_the_embedded_pair_needs_nothing() -> None:
+    assert needs.downloads([config_of("mini")]) == []
+
+
+def test_work_is_prompts_times_the_cost_of_each_method() -> None:
+    """The profile counts the same run: 25 cloud steps of one image, 25 device steps of one image."""
+    config = config_of("mini", "hybrid.switch_point=25", "cache.shared_first_step=false")
+    (cloud,) = [row for row in profile_pair(config, 1)["rows"] if row["side"] == "cloud" and row["steps"] == "all"]
+    counted = needs.macs_to_run(Planned(config, both_ends(config)[:1]))
+    assert counted == pytest.approx(10 * cloud["full_gmacs"] * 1e9, rel=1e-6)
+    assert needs.macs_to_run(Planned(config, both_ends(config))) > counted
+
+
+def test_rows_that_depend_on_each_other_are_all_run() -> None:
+    config = compose_config(portraits("mini", 2, limit_on_mini=10))
+    plain, _, reuse = (row.run for row in hybrid_rows(config, 10, "paper_k10")[1:])
+    assert needs.macs_to_run(Planned(config, [reuse])) > 4 * needs.macs_to_run(Planned(config, [plain]))
+
+
+def test_hours_follow_from_the_measured_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("mini", "dataset.limit=1000")
+    planned = [Planned(config, [Method("cloud-only", "server_first", 25)])]
+    rate = needs.macs_to_run(planned[0]) / 7200
+    monkeypatch.setattr(needs, "measure_step", lambda _: Measured(0.5, rate, None))
+    text = needs.in_words([config], planned)
+    assert "at most 2.0 hours" in text and "1,000 images" in text and "0.50 s" in text and "nothing" in text
+
+
+def test_a_step_is_measured_on_the_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("mini")
+    found = needs.measure_step(replace(config, seed=1))
+    assert found.seconds > 0 and found.rate > 1e6
