@@ -22,8 +22,3 @@ def paper_settings(config: Config) -> tuple[tuple[int, str], ...]:
 def cloud_steps(config: Config) -> int:
     """Steps of the cloud's whole schedule."""
     return config.pair.cloud.steps or config.hybrid.steps
-
-
-def furthest_switch_point(config: Config) -> int:
-    """The last k after which the device still has its step: with a shift, before the cloud's own end."""
-    return min(cloud_steps(config), config.hybrid.steps - config.hybrid.timestep_shift)
