@@ -14,7 +14,7 @@ from obclip_cli.reproduction.switch_points import cloud_steps, default_split
 
 TITLE = "Figure 10: the same prompts for every switch point k"
 NAME = "figure10"
-PROMPTS = 7
+PROMPTS = 6
 SHARES = (0, 0.04, 0.12, 0.2, 0.4, 0.6, 0.8, 1)  # of the cloud's steps: k = 0, 1, 3, 5, 10, 15, 20, 25 of 25
 
 

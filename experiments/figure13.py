@@ -1,8 +1,8 @@
 """Figure 13 (arXiv 2510.04153): the way of one prompt, from what the cloud sends back to what the device makes of it.
 
 Ours shows it for several switch points k: the latent that the cloud sends back after k steps, decoded with the noise
-it still holds; the cloud's own prediction of the clean image in that step, where its solver keeps one; and the image
-that the device finishes.
+it still holds, which no judge is asked about; the cloud's own prediction of the clean image in that step, where its
+solver keeps one; and the image that the device finishes.
 """
 
 from dataclasses import replace
@@ -71,7 +71,7 @@ def _images(pair: Pair, config: Config, points: list[int], progress: ProgressBar
         advance(1)
     decoded = {name: decode(pair.device, torch.cat(latents)) for name, latents in rows.items() if latents}
     pictures = {name: (images * 255).round().to(torch.uint8) for name, images in decoded.items()}
-    return grids.Images(pictures, [sample] * len(points), [f"k={k}" for k in points])
+    return grids.Images(pictures, [sample] * len(points), [f"k={k}" for k in points], unread=(SENT,))
 
 
 def _way(pair: Pair, config: Config, prompt: str, seed: int) -> list[State]:

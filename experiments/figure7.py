@@ -16,7 +16,7 @@ from obclip_cli.reproduction.switch_points import default_split, paper_settings
 
 TITLE = "Figure 7: what every method makes of the same prompts"
 NAME = "figure7"
-PROMPTS = 7
+PROMPTS = 6
 
 
 def overrides(pair: str) -> list[str]:

@@ -28,6 +28,7 @@ from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.redundancy import preset_point
 from obclip_cli.reproduction.shared_maps import candidate_images, every_candidate
 from obclip_cli.reproduction.switch_points import default_split, paper_settings
+from obclip_cli.run_folder import read_table
 
 TITLE = "Figure 8: attention maps shared by opposite genders"
 NAME = "figure8"
@@ -115,10 +116,10 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     """Whether the attribute survives, from `readings.csv` of the run."""
     text = "Attention maps can be shared by opposite genders without losing the gender"
     paper = "shown as images, without figures"
-    found = sorted((folder / "runs").glob(f"{NAME}-{config.pair.name}-*/readings.csv"))
-    if not found:
+    readings = grids.run_folder(config, folder, NAME, setting(config)) / "readings.csv"
+    if not readings.exists():
         return [Claim(text, "Fig. 8", paper, "", untested("no image was made"))]
-    table = grids.read_table(found[-1])
+    table = read_table(readings)
     if HIT not in table:
         return [Claim(text, "Fig. 8", paper, "", untested("no judge reads the gender"))]
     change = lost(table)

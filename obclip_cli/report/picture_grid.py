@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from obclip_cli.report.saving import save_figure
 
 SIDE = 1.15  # inches
-LABEL = 2.1  # inches, for the names of the rows
+LETTER, LONGEST = 0.075, 24  # inches a letter of a row's name, and its letters a line
 RIGHT, WRONG, UNJUDGED = "#3a8f5c", "#d1342f", "#999999"
 LEGEND = "green frame: the judge reads every asked attribute right; red: at least one wrong"
 
@@ -31,7 +31,9 @@ def plot_grid(
         rows: name -> uint8 images (columns, 3, H, W).
         right: name -> what the judge says of each image; None where it was not asked.
     """
-    width, height = SIDE * len(columns) + LABEL, SIDE * len(rows) + 1.25
+    names = {name: textwrap.fill(name, LONGEST) for name in rows}
+    label = 0.25 + LETTER * max(len(line) for name in names.values() for line in name.splitlines())
+    width, height = SIDE * len(columns) + label, SIDE * len(rows) + 1.25
     figure, axes = plt.subplots(len(rows), len(columns), figsize=(width, height), squeeze=False)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         for axis, image, good in zip(line, images, right[name], strict=True):
@@ -40,13 +42,13 @@ def plot_grid(
             colour = UNJUDGED if good is None else RIGHT if good else WRONG
             for spine in axis.spines.values():
                 spine.set(color=colour, linewidth=2.2 if good is False else 1.2)
-        line[0].set_ylabel(textwrap.fill(name, 24), rotation=0, ha="right", va="center", fontsize=8)
+        line[0].set_ylabel(names[name], rotation=0, ha="right", va="center", fontsize=8)
     for axis, caption in zip(axes[0], columns, strict=True):
         axis.set_title(textwrap.fill(caption, 17), fontsize=7)
     figure.suptitle("\n".join(textwrap.wrap(title, int(10 * width))), fontsize=10, y=1 - 0.08 / height)
     if any(good is not None for found in right.values() for good in found):
         figure.text(0.5, 0.06 / height, LEGEND, ha="center", va="bottom", fontsize=7)
     figure.subplots_adjust(
-        left=LABEL / width, right=0.99, top=1 - 0.95 / height, bottom=0.26 / height, wspace=0.06, hspace=0.06
+        left=label / width, right=0.99, top=1 - 0.95 / height, bottom=0.26 / height, wspace=0.06, hspace=0.06
     )
     save_figure(figure, path)

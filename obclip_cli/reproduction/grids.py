@@ -39,12 +39,14 @@ class Images:
     Attributes:
         rows: name -> uint8 images (n, 3, H, W), all in the order of the samples.
         samples: what each image was to show.
-        columns: what stands over them; by default the prompts.
+        columns: what stands over them.
+        unread: rows that the judge is not asked about.
     """
 
     rows: dict[str, torch.Tensor]
     samples: list[Sample]
     columns: list[str]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Grid:
         return StoredImages(self.run / "images" / slug(row), count)[:]
 
 
+def run_folder(config: Config, folder: Path, name: str, parameters: tuple[Any, ...]) -> Path:
+    """Where `make` keeps what it was called with."""
+    digest = runs.fingerprint(plain(config), pair_weights(config.pair), parameters)
+    return folder / "runs" / f"{name}-{config.pair.name}-{digest}"
+
+
 def make(
     config: Config, folder: Path, name: str, images: Callable[[Pair], Images], parameters: tuple[Any, ...]
 ) -> Grid:
@@ -80,8 +88,7 @@ def make(
         UserError: the pair's weights or the dataset are not on this machine.
     """
     pairs.require(config.pair)
-    digest = runs.fingerprint(plain(config), pair_weights(config.pair), parameters)
-    run = folder / "runs" / f"{name}-{config.pair.name}-{digest}"
+    run = run_folder(config, folder, name, parameters)
     if not runs.is_finished(run, config):
         made = images(load_pair(config))
         table = readings(made, load_examiner(config))
@@ -100,16 +107,22 @@ def readings(made: Images, examiner: Examiner) -> pd.DataFrame:
     asked = [name for name in examiner.labels if name not in TOP and any(name in s.labels for s in made.samples)]
     rows = []
     for name, pictures in made.rows.items():
-        logits = [examiner.see(part).attribute_logits for part in pictures.split(BATCH)]
-        for place, sample in enumerate(made.samples):
-            row: dict[str, Any] = {"row": name, "place": place, "column": made.columns[place]}
-            row |= {"prompt": sample.prompt, "seed": sample.seed}
+        read = {} if name in made.unread else _read(pictures, asked, examiner)
+        for place, (sample, column) in enumerate(zip(made.samples, made.columns, strict=True)):
+            row = {"row": name, "place": place, "column": column, "prompt": sample.prompt, "seed": sample.seed}
             for attribute in asked:
-                best = int(torch.cat([part[attribute] for part in logits])[place].argmax())
-                read, wanted = examiner.labels[attribute][best], sample.labels.get(attribute)
-                row |= {attribute: wanted, attribute + READ: read, attribute + HIT: read == wanted if wanted else None}
+                wanted, seen = sample.labels.get(attribute), read[attribute][place] if read else None
+                right = None if wanted is None or seen is None else seen == wanted
+                row |= {attribute: wanted, attribute + READ: seen, attribute + HIT: right}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _read(pictures: torch.Tensor, attributes: list[str], examiner: Examiner) -> dict[str, list[str]]:
+    """attribute -> the likeliest value in each image."""
+    logits = [examiner.see(part).attribute_logits for part in pictures.split(BATCH)]
+    best = {name: torch.cat([part[name] for part in logits]).argmax(dim=1) for name in attributes}
+    return {name: [examiner.labels[name][place] for place in places] for name, places in best.items()}
 
 
 def judged(table: pd.DataFrame) -> list[str]:
@@ -151,6 +164,8 @@ def right_shares(table: pd.DataFrame) -> str:
         return "The pair's judge reads no attribute that these prompts ask for."
     parts = []
     for row, found in table.groupby("row", sort=False):
+        if found[[a + HIT for a in attributes]].isna().all(axis=None):
+            continue
         counts = [(a, found[a + HIT].dropna().astype(bool)) for a in attributes]
         parts.append(f"{row}: {', '.join(f'{name} {int(hits.sum())}/{len(hits)}' for name, hits in counts)}")
     return f"Read right by the judge: {'; '.join(parts)}."
