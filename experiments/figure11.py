@@ -7,8 +7,6 @@ candidate's maps before r, the paper's setting for reuse, and with them in every
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.diffusion.schedule import split
@@ -53,12 +51,13 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
 
 def _images(pair: Pair, config: Config, rows: dict[str, int], progress: ProgressBar) -> grids.Images:
     found = grids.hidden_dataset(config)
-    prompts, seed = list(found.sets[0].prompts), found.samples[0].seed
+    sets, seeds = [found.sets[0].prompts], [found.samples[0].seed]
     whole = split(config.pair, replace(config.hybrid, switch_point=cloud_steps(config), timestep_shift=0))
-    advance = progress("images", len(rows) * len(prompts))
-    made: dict[str, torch.Tensor] = {}
-    for name, shared in rows.items():
-        made[name] = candidate_images(pair, whole, prompts, seed, shared=shared)
-        advance(len(prompts))
-    samples = every_candidate(found.samples[:1], [found.sets[0].prompts])
-    return grids.Images(made, hide_all(samples, config.privacy, grids.taxonomy_of(config)).samples, prompts)
+    advance = progress("candidates", len(rows) * len(sets[0]))
+    made = {
+        name: candidate_images(pair, whole, sets, seeds, shared=shared, advance=advance)
+        for name, shared in rows.items()
+    }
+    samples = every_candidate(found.samples[:1], sets)
+    labelled = hide_all(samples, config.privacy, grids.taxonomy_of(config)).samples
+    return grids.Images(made, labelled, list(sets[0]))

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
@@ -84,16 +83,14 @@ def _images(pair: Pair, config: Config, progress: ProgressBar) -> grids.Images:
     found = grids.hidden_dataset(config)
     method = Method(NAME, "server_first", k, timestep_shift=config.hybrid.timestep_shift)
     divided = split(config.pair, method.hybrid(config.hybrid.steps))
-    advance = progress("pairs", 2 * len(found.sets))
-    made: dict[str, list[torch.Tensor]] = {OWN: [], SHARED: []}
-    for sample, candidates in zip(found.samples, found.sets, strict=True):
-        for name, shared in ((OWN, 0), (SHARED, r)):
-            prompts = list(candidates.prompts)
-            made[name].append(candidate_images(pair, divided, prompts, sample.seed, shared=shared))
-            advance(1)
-    each = every_candidate(found.samples, [candidates.prompts for candidates in found.sets])
+    sets, seeds = [candidates.prompts for candidates in found.sets], [sample.seed for sample in found.samples]
+    advance = progress("candidates", 2 * sum(map(len, sets)))
+    rows = {
+        name: candidate_images(pair, divided, sets, seeds, shared=shared, advance=advance)
+        for name, shared in ((OWN, 0), (SHARED, r))
+    }
+    each = every_candidate(found.samples, sets)
     samples = hide_all(each, config.privacy, grids.taxonomy_of(config)).samples
-    rows = {name: torch.cat(parts) for name, parts in made.items()}
     return grids.Images(rows, samples, [sample.prompt for sample in samples])
 
 
