@@ -29,7 +29,7 @@ def overrides(pair: str) -> list[str]:
 
 def shared_steps(config: Config) -> dict[str, int]:
     """Row -> in how many of the first steps the first candidate's maps serve all."""
-    reuse = {f"first candidate's maps before r={r}": r for r in points(config, "cache_point")[-1:]}
+    reuse = {f"first candidate's maps before r={r}": r for r in list(points(config, "cache_point"))[-1:]}
     return {"own attention maps": 0, **reuse, "first candidate's maps in every step": cloud_steps(config)}
 
 

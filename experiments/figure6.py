@@ -6,7 +6,8 @@ are those of the conditional rows. The difference of two maps is the total varia
 
 Claims and what decides them, all by paired 95 % intervals over prompts:
 * caching after r: the mean change from step to step from r on is below that before r, for self- and cross-attention
-  and every r that the paper uses with the pair;
+  and every r that the paper uses with the pair; one claim for all later steps, one for those that the cloud's cache
+  covers, r..k-1;
 * reuse before r: in the steps before the largest of these r, the candidate of the other gender is closer than the same
   prompt from other noise, and closer than another prompt from the same noise; one claim for self-attention, one for
   cross-attention.
@@ -26,7 +27,7 @@ from obclip_cli.reproduction.claims import Claim, untested
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.recording import QUERIES, AttentionMaps
 from obclip_cli.reproduction.redundancy import CANDIDATE, COMPARISONS, NOISE, PREVIOUS, PROMPT
-from obclip_cli.reproduction.switch_points import default_split
+from obclip_cli.reproduction.switch_points import cloud_steps, default_split
 
 TITLE = "Figure 6: how alike attention maps are, from step to step and between candidates"
 NAME = "figure6"
@@ -67,20 +68,21 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         label="total variation",
         title=TITLE,
     )
-    return f"{caption}\n\n{finding(table, max(redundancy.points(config, 'cache_point'), default=0))}"
+    return f"{caption}\n\n{finding(table, *max(redundancy.points(config, 'cache_point').items(), default=(0, 0)))}"
 
 
-def finding(table: pd.DataFrame, r: int) -> str:
+def finding(table: pd.DataFrame, r: int, k: int) -> str:
     """The means before and after r, computed from the table."""
     parts = []
     for part, name in PARTS.items():
         rows = table[table["part"] == part]
         before, after = (rows.loc[chosen, PREVIOUS].mean() for chosen in (rows["step"] < r, rows["step"] >= r))
+        cached = rows.loc[rows["step"].between(r, k - 1), PREVIOUS].mean()
         early = rows[rows["step"] < r]
         near, noise, prompt = (early[comparison].mean() for comparison in (CANDIDATE, NOISE, PROMPT))
         parts.append(
-            f"{name.capitalize()}: maps change by {before:.3f} a step before step {r} and by {after:.3f} after it; "
-            f"before it, those of the other gender are {near:.3f} away, those from other noise {noise:.3f}, those of "
+            f"{name.capitalize()}: maps change by {before:.3f} a step before step {r} and by {after:.3f} after it "
+            f"({cached:.3f} in steps {r}..{k - 1}, which the cache covers); before it, those of the other gender are {near:.3f} away, those from other noise {noise:.3f}, those of "
             f"another prompt {prompt:.3f}."
         )
     return " ".join(parts)
@@ -90,12 +92,17 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     """Caching after r and reuse before it, from `differences.csv` of the run."""
     run_folder = redundancy.run_folder(config, folder, NAME)
     places = redundancy.points(config, "cache_point")
-    after = "Attention maps hardly change from step to step after the first r steps"
+    after = "Attention maps change less from step to step after the first r steps"
+    cached = "They change less in the steps that the cloud's cache covers, r..k-1"
     before = {part: f"Before r, {name} maps of opposite genders are alike" for part, name in PARTS.items()}
     if not places or not (run_folder / "differences.csv").exists():
         verdict = untested("no curve was measured, or the schedule is too short for the paper's r")
-        return [Claim(text, "Fig. 6", PICTURES, "", verdict) for text in (after, *before.values())]
-    found = {after: [redundancy.settles(run_folder, config, part, r) for r in places for part in PARTS]}
+        return [Claim(text, "Fig. 6", PICTURES, "", verdict) for text in (after, cached, *before.values())]
+    end = cloud_steps(config)
+    found = {
+        after: [redundancy.settles(run_folder, part, r, end) for r in places for part in PARTS],
+        cached: [redundancy.settles(run_folder, part, r, k) for r, k in places.items() for part in PARTS],
+    }
     for part, text in before.items():
         found[text] = [redundancy.closer_than(run_folder, part, o, range(max(places))) for o in (NOISE, PROMPT)]
     joined = {text: redundancy.together(verdicts) for text, verdicts in found.items()}

@@ -5,7 +5,8 @@ conditional rows; of a model without a mid block the last down block is measured
 where B is the step before, or the first candidate.
 
 The claim and what decides it: skipping blocks after s is justified where the mean change from step to step from s on
-is below that before s, for every s that the paper uses with the pair, by paired 95 % intervals over prompts.
+is below that before s, for every s that the paper uses with the pair, by paired 95 % intervals over prompts. One claim
+is about all later steps, one about those that the cloud skips blocks in, s..k-1.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ from obclip_cli.reproduction.claims import Claim, untested
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.recording import DeepestFeatures
 from obclip_cli.reproduction.redundancy import CANDIDATE, COMPARISONS, NOISE, PREVIOUS, PROMPT
-from obclip_cli.reproduction.switch_points import default_split
+from obclip_cli.reproduction.switch_points import cloud_steps, default_split
 
 TITLE = "Figure 9: how alike the deepest features are, from step to step and between candidates"
 NAME = "figure9"
@@ -65,7 +66,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         label="||A - B|| / ||B||",
         title=TITLE,
     )
-    return f"{caption}\n\n{finding(table, max(redundancy.points(config, 'skip_point'), default=0))}"
+    return f"{caption}\n\n{finding(table, *max(redundancy.points(config, 'skip_point').items(), default=(0, 0)))}"
 
 
 def has_mid_block(config: Config) -> bool:
@@ -73,13 +74,13 @@ def has_mid_block(config: Config) -> bool:
     return architecture_of(config.pair.cloud).unet.get("mid_block_type") is not None
 
 
-def finding(table: pd.DataFrame, s: int) -> str:
+def finding(table: pd.DataFrame, s: int, k: int) -> str:
     """The means before and after s, computed from the table."""
     before, after = (table.loc[chosen, PREVIOUS].mean() for chosen in (table["step"] < s, table["step"] >= s))
-    last = table.iloc[-1]
+    skipped, last = table.loc[table["step"].between(s, k - 1), PREVIOUS].mean(), table.iloc[-1]
     return (
-        f"The features change by {before:.3f} a step before step {s} and by {after:.3f} after it. In the last step the "
-        f"other gender's are {last[CANDIDATE]:.3f} away, those from other noise {last[NOISE]:.3f}, those of another "
+        f"The features change by {before:.3f} a step before step {s} and by {after:.3f} after it ({skipped:.3f} "
+        f"in steps {s}..{k - 1}, in which blocks are skipped). In the last step the other gender's are {last[CANDIDATE]:.3f} away, those from other noise {last[NOISE]:.3f}, those of another "
         f"prompt {last[PROMPT]:.3f}."
     )
 
@@ -88,9 +89,15 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     """Skipping after s, from `differences.csv` of the run."""
     run_folder = redundancy.run_folder(config, folder, NAME)
     places = redundancy.points(config, "skip_point")
-    text = "The mid block's output changes slowly after the skip point s"
+    after = "The mid block's output changes less from step to step after the skip point s"
+    skipped = "It changes less in the steps in which the cloud skips blocks, s..k-1"
     if not places or not (run_folder / "differences.csv").exists():
-        why = "no curve was measured, or no s of the paper's fits the schedule"
-        return [Claim(text, "Fig. 9", PICTURES, "", untested(why))]
-    verdict, ours = redundancy.together([redundancy.settles(run_folder, config, PART, s) for s in places])
-    return [Claim(text, "Fig. 9", PICTURES, ours, verdict)]
+        verdict = untested("no curve was measured, or no s of the paper's fits the schedule")
+        return [Claim(text, "Fig. 9", PICTURES, "", verdict) for text in (after, skipped)]
+    end = cloud_steps(config)
+    found = {
+        after: [redundancy.settles(run_folder, PART, s, end) for s in places],
+        skipped: [redundancy.settles(run_folder, PART, s, k) for s, k in places.items()],
+    }
+    joined = {text: redundancy.together(verdicts) for text, verdicts in found.items()}
+    return [Claim(text, "Fig. 9", PICTURES, ours, verdict) for text, (verdict, ours) in joined.items()]

@@ -212,20 +212,20 @@ def preset_point(config: Config, point: str, *, k: int, preset: str) -> int | No
     return found
 
 
-def points(config: Config, point: str) -> list[int]:
-    """The paper's r or s for each of its settings that fits the pair's schedule, smallest first."""
-    found = {preset_point(config, point, k=k, preset=preset) for k, preset in paper_settings(config)}
-    return sorted(place for place in found if place is not None)
+def points(config: Config, point: str) -> dict[int, int]:
+    """The paper's r or s, smallest first -> the k that it belongs to, for the settings that fit the pair's schedule."""
+    found = {preset_point(config, point, k=k, preset=preset): k for k, preset in paper_settings(config)}
+    return {place: k for place, k in sorted((p, k) for p, k in found.items() if p is not None)}
 
 
-def settles(run: Path, config: Config, part: str, point: int) -> tuple[Verdict, str]:
-    """Whether steps from `point` on differ less from the step before than those up to it, and the two means."""
+def settles(run: Path, part: str, point: int, stop: int) -> tuple[Verdict, str]:
+    """Whether the steps point..stop-1 differ less from the step before than those up to `point`, and the two means."""
     before = mean_of_steps(run, part, PREVIOUS, range(1, point))
-    after = mean_of_steps(run, part, PREVIOUS, range(point, cloud_steps(config)))
+    after = mean_of_steps(run, part, PREVIOUS, range(point, stop))
     if before.empty or after.empty:
         return untested(f"{part}: the schedule has no steps on both sides of step {point}"), ""
-    what = f"{part}: change a step after step {point} less that before it"
-    ours = f"{part}, step {point}: {before.mean():.3g} before, {after.mean():.3g} after"
+    what = f"{part}: change a step in steps {point}..{stop - 1} less that before step {point}"
+    ours = f"{part}: {before.mean():.3g} before step {point}, {after.mean():.3g} in steps {point}..{stop - 1}"
     return below(mean_over_prompts(after - before), 0.0, what), ours
 
 

@@ -37,7 +37,7 @@ def test_reproduce_writes_curves_heat_maps_and_claims(
     module = importlib.import_module(f"experiments.{name}")
     config = compose_config([*module.overrides("mini"), *tiny_pair, *FAST])
     claims = module.claims(config, tmp_path)
-    assert len(claims) == {"figure6": 3, "figure9": 1}[name]
+    assert len(claims) == {"figure6": 4, "figure9": 2}[name]
     assert all("[" in claim.verdict.why and claim.ours for claim in claims)
 
     stamp = (folder / "differences.csv").stat().st_mtime_ns
@@ -69,9 +69,9 @@ def test_the_findings_are_computed_from_the_table() -> None:
     rows = [
         {"part": part, "step": step, PREVIOUS: change, CANDIDATE: 0.1, NOISE: 0.5, PROMPT: 0.6}
         for part in ("self", "cross")
-        for step, change in enumerate([float("nan"), 0.8, 0.3, 0.3])
+        for step, change in enumerate([float("nan"), 0.8, 0.5, 0.1])
     ]
-    text = importlib.import_module("experiments.figure6").finding(pd.DataFrame(rows), 2)
-    assert "change by 0.800 a step before step 2 and by 0.300 after it" in text and "0.500" in text
-    text = importlib.import_module("experiments.figure9").finding(pd.DataFrame(rows[:4]), 2)
-    assert "change by 0.800 a step before step 2 and by 0.300 after it" in text
+    text = importlib.import_module("experiments.figure6").finding(pd.DataFrame(rows), 2, 3)
+    assert "change by 0.800 a step before step 2 and by 0.300 after it (0.500 in steps 2..2" in text and "0.500" in text
+    text = importlib.import_module("experiments.figure9").finding(pd.DataFrame(rows[:4]), 2, 3)
+    assert "change by 0.800 a step before step 2 and by 0.300 after it (0.500 in steps 2..2" in text

@@ -53,8 +53,7 @@ def stored(folder: Path, changes: list[float], near: float, far: float) -> Path:
     [([0, 0.9, 0.8, 0.1, 0.2], HOLDS), ([0, 0.1, 0.1, 0.5, 0.5], DOES_NOT_HOLD), ([0, 0.9, 0.8], NOT_TESTABLE)],
 )
 def test_whether_steps_settle_is_computed(tmp_path: Path, changes: list[float], word: str) -> None:
-    config = compose_config([f"hybrid.steps={len(changes)}", "hybrid.switch_point=1"])
-    verdict, ours = redundancy.settles(stored(tmp_path, changes, 0, 1), config, "self", 3)
+    verdict, ours = redundancy.settles(stored(tmp_path, changes, 0, 1), "self", 3, len(changes))
     assert verdict.word == word
     assert (ours == "") == (word == NOT_TESTABLE)
 
@@ -63,6 +62,12 @@ def test_whether_steps_settle_is_computed(tmp_path: Path, changes: list[float], 
 def test_whether_candidates_are_closer_is_computed(tmp_path: Path, near: float, far: float, word: str) -> None:
     run = stored(tmp_path, [0, 1, 1, 1], near, far)
     assert redundancy.closer_than(run, "self", NOISE, range(3))[0].word == word
+
+
+def test_only_the_given_steps_count_as_after(tmp_path: Path) -> None:
+    run = stored(tmp_path, [0, 0.5, 0.5, 0.9, 0.9, 0.0, 0.0, 0.0, 0.0], 0, 1)
+    assert redundancy.settles(run, "self", 3, 9)[0].word == HOLDS
+    assert redundancy.settles(run, "self", 3, 5)[0].word == DOES_NOT_HOLD
 
 
 def test_curves_are_means_over_prompts(tmp_path: Path) -> None:
@@ -75,12 +80,12 @@ def test_curves_are_means_over_prompts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "point", "expected"),
     [
-        ("mini", "cache_point", [3, 4]),
-        ("mini", "skip_point", [3, 6]),
-        ("lcmsdxl-koala", "cache_point", [2]),
-        ("lcmsdxl-koala", "skip_point", []),
+        ("mini", "cache_point", {3: 5, 4: 10}),
+        ("mini", "skip_point", {3: 5, 6: 10}),
+        ("lcmsdxl-koala", "cache_point", {2: 4}),
+        ("lcmsdxl-koala", "skip_point", {}),
     ],
 )
-def test_points_are_the_papers(pair: str, point: str, expected: list[int]) -> None:
+def test_points_are_the_papers(pair: str, point: str, expected: dict[int, int]) -> None:
     config = compose_config([f"pair={pair}", "hybrid.switch_point=4"])
     assert redundancy.points(config, point) == expected
