@@ -73,6 +73,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
 
 def finding(table: pd.DataFrame, r: int, k: int) -> str:
     """The means before and after r, computed from the table."""
+    if r == 0:
+        return "The schedule is too short for the paper's r."
     parts = []
     for part, name in PARTS.items():
         rows = table[table["part"] == part]
@@ -82,8 +84,8 @@ def finding(table: pd.DataFrame, r: int, k: int) -> str:
         near, noise, prompt = (early[comparison].mean() for comparison in (CANDIDATE, NOISE, PROMPT))
         parts.append(
             f"{name.capitalize()}: maps change by {before:.3f} a step before step {r} and by {after:.3f} after it "
-            f"({cached:.3f} in steps {r}..{k - 1}, which the cache covers); before it, those of the other gender are {near:.3f} away, those from other noise {noise:.3f}, those of "
-            f"another prompt {prompt:.3f}."
+            f"({cached:.3f} in steps {r}..{k - 1}, which the cache covers); before it, those of the other gender are "
+            f"{near:.3f} away, those from other noise {noise:.3f}, those of another prompt {prompt:.3f}."
         )
     return " ".join(parts)
 

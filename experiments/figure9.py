@@ -76,12 +76,15 @@ def has_mid_block(config: Config) -> bool:
 
 def finding(table: pd.DataFrame, s: int, k: int) -> str:
     """The means before and after s, computed from the table."""
+    if s == 0:
+        return "No s of the paper's fits the schedule."
     before, after = (table.loc[chosen, PREVIOUS].mean() for chosen in (table["step"] < s, table["step"] >= s))
     skipped, last = table.loc[table["step"].between(s, k - 1), PREVIOUS].mean(), table.iloc[-1]
     return (
-        f"The features change by {before:.3f} a step before step {s} and by {after:.3f} after it ({skipped:.3f} "
-        f"in steps {s}..{k - 1}, in which blocks are skipped). In the last step the other gender's are {last[CANDIDATE]:.3f} away, those from other noise {last[NOISE]:.3f}, those of another "
-        f"prompt {last[PROMPT]:.3f}."
+        f"The features change by {before:.3f} a step before step {s} and by {after:.3f} after it ({skipped:.3f} in "
+        f"steps {s}..{k - 1}, in which blocks are skipped). In the last step the other gender's are "
+        f"{last[CANDIDATE]:.3f} away, those from other noise {last[NOISE]:.3f}, those of another prompt "
+        f"{last[PROMPT]:.3f}."
     )
 
 
