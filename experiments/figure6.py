@@ -53,8 +53,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     caption = (
         f"{TITLE}. Measured on this pair's cloud model, {config.pair.name}, with guidance: {config.dataset['limit']} "
         f"prompts of {config.dataset['name']} with two candidates each, seed {config.seed}. Total variation between "
-        f"rows of softmax(QKᵀ), 0 to 1, the mean over at most {QUERIES} queries a layer, heads and layers; intervals "
-        f"of 95 % over prompts. Processor: {runs.environment()['processor']}. Run: runs/{run_folder.name}."
+        f"rows of the attention maps, 0 to 1, the mean over at most {QUERIES} queries a layer, heads and layers; "
+        f"intervals of 95 % over prompts. Processor: {runs.environment()['processor']}. Run: runs/{run_folder.name}."
     )
     write_table(table, folder / NAME, caption=caption)
     plot_redundancy(
