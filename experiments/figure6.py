@@ -33,7 +33,7 @@ TITLE = "Figure 6: how alike attention maps are, from step to step and between c
 NAME = "figure6"
 PROMPTS = 12
 PARTS = {"self": "self-attention", "cross": "cross-attention"}
-PICTURES = "shown as pictures of maps, without figures"
+PICTURES = "no figures to quote"
 
 
 def overrides(pair: str) -> list[str]:

@@ -30,7 +30,7 @@ TITLE = "Figure 9: how alike the deepest features are, from step to step and bet
 NAME = "figure9"
 PROMPTS = 12
 PART = "features"
-PICTURES = "shown as pictures, without figures"
+PICTURES = "no figures to quote"
 
 
 def overrides(pair: str) -> list[str]:

@@ -15,6 +15,7 @@ from obclip_cli.reproduction.experiments import Experiment, experiment_names, lo
 
 if TYPE_CHECKING:
     from obclip_cli.reproduction.claims import Claim
+    from obclip_cli.reproduction.needs import Planned
 
 EPILOG = """
 Examples:
@@ -87,7 +88,7 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
     from obclip_cli import pairs
     from obclip_cli.reproduction import needs
 
-    planned = [run for name, found in experiments.items() for run in found.planned(configs[name])]
+    planned = [run for name, found in experiments.items() for run in _planned(found, configs[name])]
     typer.echo(needs.in_words(list(configs.values()), planned), err=True)
     if not agreed:
         if not sys.stdin.isatty():
@@ -147,3 +148,8 @@ def _conclude(
 def _claims(experiment: Experiment, config: Config, folder: Path) -> "list[Claim]":
     claims = getattr(experiment, "claims", None)
     return claims(config, folder) if claims else []
+
+
+def _planned(experiment: Experiment, config: Config) -> "list[Planned]":
+    planned = getattr(experiment, "planned", None)
+    return planned(config) if planned else []

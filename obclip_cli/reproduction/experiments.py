@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # heavy, and not needed to list what there is
 
 
 class Experiment(Protocol):
-    """What a file in experiments/ offers; `claims` may be left out.
+    """What a file in experiments/ offers; `planned` and `claims` may be left out.
 
     Attributes:
         TITLE: what stands over its section of the page.
@@ -28,7 +28,7 @@ class Experiment(Protocol):
         ...
 
     def planned(self, config: Config) -> "list[Planned]":
-        """The runs whose images take most of the time; none where they are few."""
+        """The runs whose images take the time; left out where they are few."""
         ...
 
     def run(self, config: Config, folder: Path, progress: "ProgressBar") -> str:
