@@ -119,7 +119,9 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         return [Claim(claim, "Fig. 4", "> 80 % (SDXL)", "not run", untested("there are no scores here"))]
     early = table[table["share"] <= THRESHOLD]
     parts = [
-        below(estimate_of(row, LOST), -NEAR, f"share of right images against p* alone, p* in {row['share']:.0%} of steps,")
+        below(
+            estimate_of(row, LOST), -NEAR, f"share of right images against p* alone, p* in {row['share']:.0%} of steps,"
+        )
         for _, row in early.iterrows()
     ]
     last = early.iloc[-1]
