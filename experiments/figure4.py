@@ -165,7 +165,7 @@ def attribute_columns(config: Config, results: pd.DataFrame, names: list[str]) -
     for name in names:
         lost = (right[name] - right[names[-1]]).to_numpy(dtype=float)
         found = columns(RIGHT, of_share(right[name].to_numpy(dtype=float)))
-        rows.append({"method": name} | found | columns(LOST, of_mean(lost, np.random.default_rng(0))))
+        rows.append({"method": name, **found, **columns(LOST, of_mean(lost, np.random.default_rng(0)))})
     return pd.DataFrame(rows)
 
 

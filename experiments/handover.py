@@ -103,7 +103,7 @@ def _with_scores(table: pd.DataFrame, run_folder: Path) -> pd.DataFrame:
     unwanted = ["order", "k", "cache", "n", "cloud_gmacs", "device_gmacs", "ssim", "ssim_low", "ssim_high"]
     scores = read_table(run_folder / "scores.csv").drop(columns=unwanted)
     shipped = [
-        {"method": row.method} | columns(AGAINST, difference(run_folder, "fid", row.method, f"restart, k={row.k}"))
+        {"method": row.method} | columns(AGAINST, difference(run_folder, "fid", str(row.method), f"restart, k={row.k}"))
         for row in table.itertuples()
         if row.handover == "history"
     ]
@@ -158,6 +158,6 @@ def finding(table: pd.DataFrame) -> str:
     lower, higher = (sum(told) for told in zip(*((v.high < 0, v.low > 0) for v in found.values()), strict=True))
     return (
         f"Shipping the history instead of restarting changes: {'; '.join(parts)}. It has the lower FID at {lower} of "
-        f"{len(found)} switch points and the higher at {higher}; elsewhere the two cannot be told apart. It takes twice "
-        "the bytes down."
+        f"{len(found)} switch points and the higher at {higher}; elsewhere the two cannot be told apart. It takes "
+        "twice the bytes down."
     )

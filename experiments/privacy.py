@@ -108,14 +108,14 @@ def _claim_of_theorem(tried: pd.DataFrame) -> Claim:
 
 def _claim_of_bound(tried: pd.DataFrame) -> Claim:
     leaks = tried[tried["verdict"] == LEAK]
-    best = tried.loc[tried["success"].idxmax()]
+    best = tried.sort_values("success").iloc[-1]
     ours = f"best: {best['attack']} {in_words(_success(best))}; 1/N + λ = {best['bound']:.4g}"
     why = f"leaks to {', '.join(leaks['attack'])}" if len(leaks) else f"no interval of {len(tried)} attacks is above it"
     return Claim(*SAID["bucket"], ours, exactly(leaks.empty, why))
 
 
 def _claim_of_leak(scheme: str, tried: pd.DataFrame) -> Claim:
-    best = tried.loc[tried["low"].idxmax()]
+    best = tried.sort_values("low").iloc[-1]
     verdict = above(_success(best), float(best["bound"]), f"success of {best['attack']}")
     ours = f"{best['attack']}: {in_words(_success(best))}; 1/N = {best['bound']:.4g}"
     return Claim(*SAID[scheme], ours, verdict)

@@ -18,7 +18,7 @@ def seeded(config: Config, count: int) -> list[Config]:
     return [replace(config, seed=config.seed + place) for place in range(count)]
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
+def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
     """Mean of one value a seed, (n,), with Student's t-interval of 95 %; unknown where a value is.
 
     Raises:
