@@ -82,8 +82,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
 def claims(config: Config, folder: Path) -> list[Claim]:
     """Theorem 1, and what the schemes beside it promise or must fail at; the paper reports no attack.
 
-    * all (λ = 0): every attack that applies is right with exactly 1/N: all candidates type the same prompts, and none
-      of them shows in the request.
+    * all (λ = 0): every attack that applies is right with exactly 1/N, as each candidate is p* equally often and none
+      shows in the request. Where too few prompts were answered for that, the interval must hold 1/N.
     * bucket: under every attack that applies, the interval over prompts reaches down to 1/N + λ or below it.
     * replacement, word-dp: the attack that is right most often has its whole interval above 1/N.
     """
@@ -99,8 +99,13 @@ def claims(config: Config, folder: Path) -> list[Claim]:
 
 
 def _claim_of_theorem(tried: pd.DataFrame) -> Claim:
-    off = tried[(tried["success"] - tried["bound"]).abs() > ROUNDING]
-    why = f"{len(tried) - len(off)} of {len(tried)} attacks are right with exactly 1/N"
+    # Users are taken combination by combination: with whole rounds of N, every candidate is p* equally often.
+    whole = tried["prompts"] % (1 / tried["bound"]).round() == 0
+    exact = (tried["success"] - tried["bound"]).abs() <= ROUNDING
+    covered = (tried["low"] <= tried["bound"]) & (tried["bound"] <= tried["high"])
+    off = tried[~exact.where(whole, covered)]
+    why = f"{int((whole & exact).sum())} of {len(tried)} attacks are right with exactly 1/N"
+    why += "" if whole.all() else f", {int((~whole & covered).sum())} on some of its candidates have it in the interval"
     why += f"; not so: {', '.join(off['attack'])}" if len(off) else ""
     seen = f"{tried['success'].min():.4g} to {tried['success'].max():.4g} over {len(tried)} attacks"
     return Claim(*SAID["all"], f"{seen}; 1/N = {tried['bound'].iloc[0]:.4g}", exactly(off.empty, why))

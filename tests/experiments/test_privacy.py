@@ -94,7 +94,7 @@ def _attacked(scheme: str, one: tuple[float, float, float, str]) -> list[dict[st
         (KEPT, ["holds", "holds", "not testable here", "not testable here"]),
         (LEAKING, ["does not hold", "does not hold", "holds", "holds"]),
         # Less than 1/N is as much against Theorem 1 as more, and keeps the bound of blocks.
-        ((0.02, 0.0, 0.05, "within the bound"), ["does not hold", "holds", "not testable here", "not testable here"]),
+        ((0.02, 0.0, 0.15, "within the bound"), ["does not hold", "holds", "not testable here", "not testable here"]),
     ],
 )
 def test_claims_are_computed_from_the_scores(
@@ -108,6 +108,14 @@ def test_claims_are_computed_from_the_scores(
     claims = privacy.claims(config, tmp_path)
     assert [claim.verdict.word for claim in claims] == words
     assert claims[0].source == "Theorem 1" and claims[1].source.startswith("our promise")
+
+
+def test_attacks_on_a_part_of_the_candidates_need_only_an_interval_that_holds_1_over_n() -> None:
+    tried = pd.DataFrame(_attacked("all", (0.2, 0.05, 0.5, "within the bound"))[:2])
+    tried["low"], tried["high"] = tried["low"].astype(float), tried["high"].astype(float)
+    assert privacy._claim_of_theorem(tried).verdict.word == "does not hold"
+    assert privacy._claim_of_theorem(tried.assign(prompts=[160, 5])).verdict.word == "holds"
+    assert privacy._claim_of_theorem(tried.assign(prompts=[160, 5], low=0.15)).verdict.word == "does not hold"
 
 
 def test_without_weights_nothing_is_played_or_claimed(tmp_path: Path) -> None:
