@@ -16,24 +16,50 @@ from obclip_cli.config import Config, plain
 from obclip_cli.game.run import LAMBDA, Arena, run_matrix, schemes_of, users_for
 from obclip_cli.game.sweeps import MANY_TIMES, WITH_LAMBDA, lambda_sweep, query_sweep
 from obclip_cli.game.utility import utility_of_draws
-from obclip_cli.report.privacy_plots import plot_privacy
+from obclip_cli.metrics.intervals import Estimate
+from obclip_cli.report.privacy_plots import plot_nothing, plot_privacy
 from obclip_cli.report.tables import write_table
+from obclip_cli.reproduction.claims import Claim, above, exactly, in_words, untested
 from obclip_cli.reproduction.datasets import captions
+from obclip_cli.reproduction.schedules import schedule
+from obclip_cli.reproduction.scoreboard import what_is_missing
 
 TITLE = "Privacy: what a server that sees everything can guess"
 LAMBDAS = (0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
 REPEATS, OTHERS, ANSWERED = 6, 6, 20
 SWEEP_TEMPLATES, MOST_QUERIES = 8, 12
+ROUNDING = 1e-9
+# Scheme: the claim, its source, the paper's figure.
+SAID = {
+    "all": ("Of N candidates a server guesses the prompt with 1/N, whatever it tries (λ = 0).", "Theorem 1", "1/N"),
+    "bucket": (
+        "With blocks of candidates a guess is right with at most 1/N + λ.",
+        "our promise, by the paper's measure λ; it runs no such scheme",
+        "1/N + λ",
+    ),
+    "replacement": (
+        "One other candidate instead of the prompt gives the prompt away to who is asked often enough.",
+        "our control; the paper dismisses replacement for its images (Fig. 4)",
+        "none",
+    ),
+    "word-dp": (
+        "Perturbing a prompt word by word gives it away to who is asked often enough, or looks at the words.",
+        "our control (SanText, Yue et al. 2021)",
+        "none",
+    ),
+}
 
 
 def overrides(pair: str) -> list[str]:
     """Few prompts: only those are drawn again whose candidate was missing."""
-    return captions(pair, limit_on_mini=30)
+    return [*captions(pair, limit_on_mini=30), *schedule(pair)]
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `privacy.csv`, `.md`, `.png`, `privacy_promises.md` and the run behind them; return what they show."""
-    run_folder = folder / "runs" / f"privacy-{config.pair.name}-{runs.fingerprint(plain(config), LAMBDAS)}"
+    run_folder = _run_folder(config, folder)
+    if missing := what_is_missing(config):
+        return _without_models(config, folder, missing)
     if not runs.is_finished(run_folder, config):
         _measure(config, run_folder, progress)
         runs.mark_finished(run_folder, config)
@@ -51,6 +77,72 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     found = finding(scores, sweep, utility, queries)
     runs.write_text(folder / "privacy_promises.md", promises(found))
     return f"{caption}\n\n{found}\n\nWhat is promised and what is not: [privacy_promises.md](privacy_promises.md)."
+
+
+def claims(config: Config, folder: Path) -> list[Claim]:
+    """Theorem 1, and what the schemes beside it promise or must fail at; the paper reports no attack.
+
+    * all (λ = 0): every attack that applies is right with exactly 1/N, as each candidate is p* equally often and none
+      shows in the request. Where too few prompts were answered for that, the interval must hold 1/N.
+    * bucket: under every attack that applies, the interval over prompts reaches down to 1/N + λ or below it.
+    * replacement, word-dp: the attack that is right most often has its whole interval above 1/N.
+    """
+    if missing := what_is_missing(config):
+        return [Claim(text, source, paper, "not run", untested(missing)) for text, source, paper in SAID.values()]
+    scores = pd.read_csv(_run_folder(config, folder) / "scores.csv")
+    tried = {name: rows[rows["prompts"] > 0] for name, rows in scores.groupby("scheme")}
+    return [
+        _claim_of_theorem(tried["all"]),
+        _claim_of_bound(tried["bucket"]),
+        *(_claim_of_leak(name, tried[name]) for name in ("replacement", "word-dp")),
+    ]
+
+
+def _claim_of_theorem(tried: pd.DataFrame) -> Claim:
+    # Users are taken combination by combination: with whole rounds of N, every candidate is p* equally often.
+    whole = tried["prompts"] % (1 / tried["bound"]).round() == 0
+    exact = (tried["success"] - tried["bound"]).abs() <= ROUNDING
+    covered = (tried["low"] <= tried["bound"]) & (tried["bound"] <= tried["high"])
+    off = tried[~exact.where(whole, covered)]
+    why = f"{int((whole & exact).sum())} of {len(tried)} attacks are right with exactly 1/N"
+    why += "" if whole.all() else f", {int((~whole & covered).sum())} on some of its candidates have it in the interval"
+    why += f"; not so: {', '.join(off['attack'])}" if len(off) else ""
+    seen = f"{tried['success'].min():.4g} to {tried['success'].max():.4g} over {len(tried)} attacks"
+    return Claim(*SAID["all"], f"{seen}; 1/N = {tried['bound'].iloc[0]:.4g}", exactly(off.empty, why))
+
+
+def _claim_of_bound(tried: pd.DataFrame) -> Claim:
+    leaks = tried[tried["verdict"] == LEAK]
+    best = tried.sort_values("success").iloc[-1]
+    ours = f"best: {best['attack']} {in_words(_success(best))}; 1/N + λ = {best['bound']:.4g}"
+    why = f"leaks to {', '.join(leaks['attack'])}" if len(leaks) else f"no interval of {len(tried)} attacks is above it"
+    return Claim(*SAID["bucket"], ours, exactly(leaks.empty, why))
+
+
+def _claim_of_leak(scheme: str, tried: pd.DataFrame) -> Claim:
+    best = tried.sort_values("low").iloc[-1]
+    verdict = above(_success(best), float(best["bound"]), f"success of {best['attack']}")
+    ours = f"{best['attack']}: {in_words(_success(best))}; 1/N = {best['bound']:.4g}"
+    return Claim(*SAID[scheme], ours, verdict)
+
+
+def _success(row: pd.Series) -> Estimate:
+    return Estimate(float(row["success"]), float(row["low"]), float(row["high"]))
+
+
+def _run_folder(config: Config, folder: Path) -> Path:
+    return folder / "runs" / f"privacy-{config.pair.name}-{runs.fingerprint(plain(config), LAMBDAS)}"
+
+
+def _without_models(config: Config, folder: Path, missing: str) -> str:
+    """What stands in place of the matrix where the pair's models are not here: nothing can be played."""
+    run_folder = folder / "runs" / f"privacy-{config.pair.name}-not-run"
+    runs.start(run_folder, config)
+    caption = f"{TITLE}. Pair {config.pair.name}: nothing was played: {missing}. Run: runs/{run_folder.name}."
+    table = pd.DataFrame(columns=["scheme", "bound", *ATTACKS])
+    write_table(table, folder / "privacy", caption=caption)
+    plot_nothing(folder / "privacy.png", title=TITLE)
+    return f"{caption}\n\nNothing was measured on this pair."
 
 
 def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:

@@ -112,7 +112,8 @@ def require(pair: PairConfig) -> None:
     Raises:
         UserError: names what is missing.
     """
-    lacking = [copy for side in sides(pair) for copy in side.lacking]
+    both = sides(pair)
+    lacking = [copy for side in (both[:1] if pair.cloud == pair.device else both) for copy in side.lacking]
     if lacking:
         raise UserError(
             f"not whole on this machine: {hub.in_words(lacking)}; run `obclip models pull {pair.name}`, "

@@ -82,13 +82,15 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
 
 
 def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:
-    """The cloud's and the device's pipeline.
+    """The cloud's and the device's pipeline; where both are one model, the same pipeline twice.
 
     Raises:
         UserError: one cannot be loaded, or they do not share a latent space.
     """
     place = default_device()
-    cloud, device = (load_pipeline(model, dtype=pair.dtype, device=place) for model in (pair.cloud, pair.device))
+    cloud = load_pipeline(pair.cloud, dtype=pair.dtype, device=place)
+    # One model on both sides (Fig. 4) fits where two copies of it might not.
+    device = cloud if pair.device == pair.cloud else load_pipeline(pair.device, dtype=pair.dtype, device=place)
     check_same_latent_space(cloud, device)
     return cloud, device
 

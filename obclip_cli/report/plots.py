@@ -34,16 +34,19 @@ def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], tit
     save_figure(figure, path)
 
 
-def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
+def plot_sweep(
+    table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str, zero: tuple[str, ...] = ()
+) -> None:
     """One panel a score over the cloud's share of the steps, one line an order, with a band where there are intervals.
 
     Args:
-        table: rows with `order`, `cloud_share` (0..1) and the score columns.
+        table: rows with `order`, `cloud_share` (0..1) and the score columns; panels of missing columns stay empty.
+        zero: the columns that are differences: a line at 0 is drawn through their panels.
     """
     figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 3.2), squeeze=False)
     styles = {"server_first": ("o-", "server first"), "client_first": ("s--", "client first")}
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
-        for order, (style, name) in styles.items():
+        for order, (style, name) in styles.items() if column in table else ():
             line = table[table["order"] == order].sort_values("cloud_share")
             (drawn,) = axis.plot(100 * line["cloud_share"], line[column], style, label=name, markersize=4)
             if f"{column}_low" in line:
@@ -54,7 +57,10 @@ def plot_sweep(table: pd.DataFrame, path: Path, *, columns: dict[str, str], titl
         axis.set_title(label, fontsize=10)
         axis.set_xlabel("steps on the cloud (%)")
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=8)
+        if column in zero:
+            axis.axhline(0, color="black", linewidth=0.8)
+    if axes[0][0].lines:
+        axes[0][0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     save_figure(figure, path)

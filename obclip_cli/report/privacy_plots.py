@@ -38,6 +38,15 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
     save_figure(figure, path)
 
 
+def plot_nothing(path: Path, *, title: str) -> None:
+    """A figure that says that nothing was run."""
+    figure, axis = plt.subplots(figsize=(6, 1.2))
+    axis.axis("off")
+    axis.text(0.5, 0.5, "not run: the pair's models are not here", ha="center", va="center", fontsize=9)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
 def _lines(sweep: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Each strategy over λ; all begin where everything is sent."""
     everything = sweep[sweep["strategy"] == "all"]

@@ -8,6 +8,7 @@ import pytest
 
 import experiments.privacy as privacy
 from obclip_cli.commands import reproduce
+from obclip_cli.config import compose_config
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]
@@ -46,6 +47,10 @@ def test_reproduce_writes_matrix_plot_promises_and_the_run_behind_them(
     queries = pd.read_csv(folder / "queries.csv").set_index(["strategy", "prompts", "queries"])
     assert queries.loc[("fresh", "the same", 3), "success"] > queries.loc[("fresh", "the same", 1), "success"]
 
+    config = compose_config([*privacy.overrides("mini"), *tiny_pair, *FAST])
+    words = [claim.verdict.word for claim in privacy.claims(config, tmp_path)]
+    assert words[:2] == ["holds", "holds"]  # Theorem 1 and blocks do not depend on the weights
+
     stamp = (folder / "scores.csv").stat().st_mtime_ns
     assert obclip("reproduce", "privacy", "-o", str(tmp_path), *tiny_pair, *FAST).code == 0
     assert (folder / "scores.csv").stat().st_mtime_ns == stamp  # a finished run is not made again
@@ -71,3 +76,50 @@ def test_the_finding_is_computed_from_the_tables() -> None:
     ):
         assert words in text
     assert "60%" in text and "90% to 70%" in text and "(λ = 0.1)" in text
+
+
+LEAKING, KEPT = (0.5, 0.4, 0.6, "LEAK"), (0.1, 0.05, 0.16, "within the bound")
+
+
+def _attacked(scheme: str, one: tuple[float, float, float, str]) -> list[dict[str, object]]:
+    """Two attacks, the first of which always keeps the bound, and one that does not apply."""
+    tried = [("prior", 160, *KEPT), ("context", 160, *one), ("timing", 0, None, None, None, "not applicable")]
+    names = ["attack", "prompts", "success", "low", "high", "verdict"]
+    return [dict(zip(names, row, strict=True)) | {"scheme": scheme, "bound": 0.1} for row in tried]
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (KEPT, ["holds", "holds", "not testable here", "not testable here"]),
+        (LEAKING, ["does not hold", "does not hold", "holds", "holds"]),
+        # Less than 1/N is as much against Theorem 1 as more, and keeps the bound of blocks.
+        ((0.02, 0.0, 0.15, "within the bound"), ["does not hold", "holds", "not testable here", "not testable here"]),
+    ],
+)
+def test_claims_are_computed_from_the_scores(
+    second: tuple[float, float, float, str], words: list[str], tmp_path: Path
+) -> None:
+    config = compose_config()
+    folder = privacy._run_folder(config, tmp_path)
+    folder.mkdir(parents=True)
+    rows = [row for scheme in ("all", "bucket", "replacement", "word-dp") for row in _attacked(scheme, second)]
+    pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+    claims = privacy.claims(config, tmp_path)
+    assert [claim.verdict.word for claim in claims] == words
+    assert claims[0].source == "Theorem 1" and claims[1].source.startswith("our promise")
+
+
+def test_attacks_on_a_part_of_the_candidates_need_only_an_interval_that_holds_1_over_n() -> None:
+    tried = pd.DataFrame(_attacked("all", (0.2, 0.05, 0.5, "within the bound"))[:2])
+    tried["low"], tried["high"] = tried["low"].astype(float), tried["high"].astype(float)
+    assert privacy._claim_of_theorem(tried).verdict.word == "does not hold"
+    assert privacy._claim_of_theorem(tried.assign(prompts=[160, 5])).verdict.word == "holds"
+    assert privacy._claim_of_theorem(tried.assign(prompts=[160, 5], low=0.15)).verdict.word == "does not hold"
+
+
+def test_without_weights_nothing_is_played_or_claimed(tmp_path: Path) -> None:
+    config = compose_config(["pair=sd14-bksdm-small", *privacy.overrides("sd14-bksdm-small")])
+    assert "nothing was played" in privacy.run(config, tmp_path, lambda *_: lambda _: None)
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"privacy_promises.md"}
+    assert {claim.verdict.word for claim in privacy.claims(config, tmp_path)} == {"not testable here"}
