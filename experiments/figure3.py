@@ -23,9 +23,10 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import Claim, above, all_of, below, in_words, untested
 from obclip_cli.reproduction.datasets import captions
-from obclip_cli.reproduction.schedules import schedule
+from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of, over_seeds, seeded, table_over_seeds
+from obclip_cli.reproduction.switch_points import default_split
 from obclip_cli.run_folder import read_table
 
 TITLE = "Figure 3: which side should go first"
@@ -39,7 +40,12 @@ PANELS = {"fid": "FID ↓", "clip": "CLIP score ↑", AGAINST: "FID, server firs
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions; on `mini` so many for each seed."""
-    return [*captions(pair, limit_on_mini=75), *schedule(pair)]
+    return [*captions(pair, limit_on_mini=75), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """One run a seed."""
+    return [Planned(one, methods(one)) for one in seeded(config, SEEDS)]
 
 
 def methods(config: Config) -> list[Method]:
@@ -94,7 +100,7 @@ def _claim_of_order(table: pd.DataFrame) -> Claim:
     return Claim(
         "While the cloud runs up to 40 % of the steps, letting it go first gives a lower FID than letting it go last.",
         "Fig. 3",
-        "lower at 20 % and 40 % (drawn, not printed)",
+        "lower at 20 % and 40 % (no figures to quote)",
         "; ".join(f"{share}: {in_words(value)}" for share, value in found.items()) or "not run",
         all_of(parts) if parts else untested("there are no scores of both orders here"),
     )

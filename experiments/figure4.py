@@ -26,9 +26,10 @@ from obclip_cli.report.replacement_plot import plot_replacement
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested
 from obclip_cli.reproduction.datasets import portraits
-from obclip_cli.reproduction.schedules import schedule
+from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of
+from obclip_cli.reproduction.switch_points import default_split
 from obclip_cli.run_folder import read_table
 
 TITLE = "Figure 4: how many steps must see the real prompt"
@@ -47,7 +48,12 @@ PANELS = {
 
 def overrides(pair: str) -> list[str]:
     """Portraits with two sensitive attributes, so that every prompt has candidates to be replaced by."""
-    return [*portraits(pair, 2, limit_on_mini=100), *schedule(pair)]
+    return [*portraits(pair, 2, limit_on_mini=100), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """One run, of the large model alone."""
+    return [Planned(one_model(config), methods(one_model(config)))]
 
 
 def one_model(config: Config) -> Config:
@@ -195,7 +201,7 @@ def _caption(config: Config, run_folder: Path, missing: str) -> str:
     return (
         f"{head}, {config.dataset['limit']} prompts of {config.dataset['name']}, seed {config.seed}. `{RIGHT}`: images "
         f"that show every sensitive attribute of p*; `{LOST}`: that, less what p* alone reaches, of pairs. Intervals "
-        f"are of 95 %, over prompts. The paper draws its figure and prints no numbers. {small}{costs_are} {run}"
+        f"are of 95 %, over prompts. No figures of the paper's are quoted but its threshold. {small}{costs_are} {run}"
     )
 
 

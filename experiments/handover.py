@@ -24,9 +24,10 @@ from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import in_words
 from obclip_cli.reproduction.datasets import captions
-from obclip_cli.reproduction.schedules import schedule
+from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of
+from obclip_cli.reproduction.switch_points import default_split
 from obclip_cli.run_folder import read_table
 
 TITLE = "Hand-over: restart the solver, or ship its history"
@@ -39,7 +40,12 @@ COSTS = {"cloud_tmac": "cloud, T multiply-accumulates", "bytes_down": "bytes dow
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions."""
-    return [*captions(pair, limit_on_mini=100), *schedule(pair)]
+    return [*captions(pair, limit_on_mini=100), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """One run."""
+    return [Planned(config, methods(config))]
 
 
 def methods(config: Config) -> list[Method]:

@@ -21,8 +21,8 @@ from obclip_cli.report.privacy_plots import plot_nothing, plot_privacy
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import Claim, above, exactly, in_words, untested
 from obclip_cli.reproduction.datasets import captions
-from obclip_cli.reproduction.schedules import schedule
 from obclip_cli.reproduction.scoreboard import what_is_missing
+from obclip_cli.reproduction.switch_points import default_split
 
 TITLE = "Privacy: what a server that sees everything can guess"
 LAMBDAS = (0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
@@ -52,7 +52,7 @@ SAID = {
 
 def overrides(pair: str) -> list[str]:
     """Few prompts: only those are drawn again whose candidate was missing."""
-    return [*captions(pair, limit_on_mini=30), *schedule(pair)]
+    return [*captions(pair, limit_on_mini=30), *default_split(pair)]
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
