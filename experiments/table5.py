@@ -55,6 +55,7 @@ SCORES = ["fid", "is", "clip"]
 COUNTS = ["params_m", "tmac_batch4"]
 SECONDS = "latency_batch4_s"
 ENDS = ("_low", "_high")
+COSTS = [("params_m", "parameters"), ("tmac_batch4", "multiply-accumulates"), (SECONDS, "seconds")]
 
 
 def overrides(pair: str) -> list[str]:
@@ -139,7 +140,7 @@ def side_by_side(counted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 def described(config: Config, run_folder: Path, missing: str) -> str:
     """The caption: where each column comes from, and the paper's slips."""
-    table = paper_table(5).set_index("model")
+    koala = paper_table(5).set_index("model")["fid"]["koala-700m"]
     other = paper_table(4).query("method == 'device-only'")["fid"].iloc[0]
     cloud, device = names_of(config).values()
     if missing:
@@ -151,10 +152,11 @@ def described(config: Config, run_folder: Path, missing: str) -> str:
         )
     trends = "" if config.pair.name in PAIRS else " Its scores show trends only, not comparable with the paper's."
     return (
-        f"{TITLE}. Parameters (M) and T multiply-accumulates for {IMAGES} images: counted on the UNets without weights, "
-        "by the paper's convention (one attention product in large models, none in compressed ones; two passes a step "
-        f"for LCM-SDXL too). {measured}{trends} Columns `{PAPER}`: as printed, on MS-COCO or MJHQ, seconds on a V100. "
-        f"The paper's slips: koala-700m's FID is {table.loc['koala-700m', 'fid']:.2f} here and {other:.2f} in its "
+        f"{TITLE}. Parameters (M) and T multiply-accumulates for {IMAGES} images: counted on the UNets without "
+        "weights, by the paper's convention (one attention product in large models, none in compressed ones; two "
+        f"passes a step for LCM-SDXL too). {measured}{trends} Columns `{PAPER}`: as printed, on MS-COCO or MJHQ, "
+        "seconds on a V100. "
+        f"The paper's slips: koala-700m's FID is {koala:.2f} here and {other:.2f} in its "
         f"Table 4; the parameter counts of koala-700m and lcm-sdxl are swapped. Run: runs/{run_folder.name}."
     )
 
@@ -180,18 +182,21 @@ def finding(table: pd.DataFrame, config: Config) -> str:
     by_model = table.set_index("model")
     quoted = by_model[by_model[f"tmac_batch4{PAPER}"].notna()]
     far = (quoted["tmac_batch4"] / quoted[f"tmac_batch4{PAPER}"] - 1).abs()
-    parts = [f"Our counts of multiply-accumulates are within {far.max():.2%} of the paper's for all {len(far)} models."]
     cloud, device = (by_model.loc[name] for name in names_of(config).values())
-    shares = [f"{device[column] / cloud[column]:.0%} of the {what}" for column, what in _cost_columns(cloud)]
-    parts.append(f"{device.name} has {' and '.join(shares)} of {cloud.name}.")
+    shares = [
+        f"{device[column] / cloud[column]:.0%} of the {what}" for column, what in COSTS if pd.notna(cloud[column])
+    ]
+    parts = [
+        f"Our counts of multiply-accumulates are within {far.max():.2%} of the paper's for all {len(far)} models.",
+        f"{device.name} has {', '.join(shares)} of {cloud.name}.",
+    ]
     if pd.notna(cloud["fid"]):
         parts.append(f"Its FID is {device['fid']:.4g} against {cloud['fid']:.4g}.")
+    better = [f"{device}'s FID is lower than {cloud}'s" for cloud, device, _, gap in paper_gaps() if gap < 0]
+    dearer = [f"{device} costs more than {cloud}" for cloud, device, cost, _ in paper_gaps() if cost > 1]
+    if better or dearer:
+        parts.append(f"In the paper's own figures {' and '.join([*better, *dearer])}.")
     return " ".join(parts)
-
-
-def _cost_columns(cloud: pd.Series) -> list[tuple[str, str]]:
-    columns = [("params_m", "parameters"), ("tmac_batch4", "multiply-accumulates"), (SECONDS, "seconds")]
-    return [(column, what) for column, what in columns if pd.notna(cloud[column])]
 
 
 def claims(config: Config, folder: Path) -> list[Claim]:
@@ -219,10 +224,17 @@ def claims(config: Config, folder: Path) -> list[Claim]:
 
 def _paper_gaps() -> str:
     """Each pair of the paper: the device's share of the cost, and how much higher its FID is."""
-    paper = paper_table(5).set_index("model")
-    parts = []
-    for cloud, device in PAIRS.values():
-        cost = paper.loc[device, "tmac_batch4"] / paper.loc[cloud, "tmac_batch4"]
-        gap = paper.loc[device, "fid"] - paper.loc[cloud, "fid"]
-        parts.append(f"{device} against {cloud}: tmac_batch4 x{cost:.3g}, FID {gap:+.2f}")
-    return "; ".join(parts)
+    return "; ".join(
+        f"{device} against {cloud}: tmac_batch4 x{cost:.3g}, FID {gap:+.2f}"
+        for cloud, device, cost, gap in paper_gaps()
+    )
+
+
+def paper_gaps() -> list[tuple[str, str, float, float]]:
+    """(cloud, device, the device's share of the cost, its FID minus the cloud's), as the paper prints them."""
+    printed = {row["model"]: row for row in paper_table(5).to_dict("records")}
+    models = [(cloud, device, printed[cloud], printed[device]) for cloud, device in PAIRS.values()]
+    return [
+        (cloud, device, small["tmac_batch4"] / large["tmac_batch4"], small["fid"] - large["fid"])
+        for cloud, device, large, small in models
+    ]

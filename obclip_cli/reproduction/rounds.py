@@ -1,7 +1,7 @@
 """Seconds of several stretches of denoising, timed in turn, so that what slows a machine down slows all of them."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from diffusers import DiffusionPipeline
@@ -27,7 +27,7 @@ class Part:
     side: str
     stretch: Stretch
     n: int
-    cache: CacheConfig = NO_ACCELERATION
+    cache: CacheConfig = field(default_factory=lambda: NO_ACCELERATION)
 
 
 def seconds_of(config: Config, parts: list[Part], rounds: int, progress: ProgressBar) -> pd.DataFrame:
