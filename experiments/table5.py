@@ -182,13 +182,14 @@ def finding(table: pd.DataFrame, config: Config) -> str:
     by_model = table.set_index("model")
     quoted = by_model[by_model[f"tmac_batch4{PAPER}"].notna()]
     far = (quoted["tmac_batch4"] / quoted[f"tmac_batch4{PAPER}"] - 1).abs()
-    cloud, device = (by_model.loc[name] for name in names_of(config).values())
+    printed = {row["model"]: row for row in table.to_dict("records")}
+    cloud, device = (printed[name] for name in names_of(config).values())
     shares = [
         f"{device[column] / cloud[column]:.0%} of the {what}" for column, what in COSTS if pd.notna(cloud[column])
     ]
     parts = [
         f"Our counts of multiply-accumulates are within {far.max():.2%} of the paper's for all {len(far)} models.",
-        f"{device.name} has {', '.join(shares)} of {cloud.name}.",
+        f"{device['model']} has {', '.join(shares)} of {cloud['model']}.",
     ]
     if pd.notna(cloud["fid"]):
         parts.append(f"Its FID is {device['fid']:.4g} against {cloud['fid']:.4g}.")
@@ -201,9 +202,9 @@ def finding(table: pd.DataFrame, config: Config) -> str:
 
 def claims(config: Config, folder: Path) -> list[Claim]:
     """That the device's model is cheaper and worse, from `table5.csv` and the run behind it."""
-    table = pd.read_csv(folder / "table5.csv").set_index("model")
+    table = pd.read_csv(folder / "table5.csv").set_index("model")[COUNTS].astype(float)
     cloud, device = names_of(config).values()
-    ratios = {column: table.loc[device, column] / table.loc[cloud, column] for column in COUNTS}
+    ratios = {column: float(table[column][device] / table[column][cloud]) for column in COUNTS}
     cheaper = [exactly(ratio < 1, f"{column} {ratio:.3g} of the cloud's") for column, ratio in ratios.items()]
     worse, gap = untested(what_is_missing(config) or "the run is not there"), ""
     run_folder = _run(config, folder)

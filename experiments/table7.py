@@ -70,8 +70,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     if not runs.is_finished(run_folder, config):
         runs.start(run_folder, config)
         if not missing:
-            times = seconds_of(config, parts(config), ROUNDS, progress)
-            runs.write_text(run_folder / "latency.csv", times.to_csv(index=False))
+            measured = seconds_of(config, parts(config), ROUNDS, progress)
+            runs.write_text(run_folder / "latency.csv", measured.to_csv(index=False))
         runs.mark_finished(run_folder, config)
     times = None if missing else read_table(run_folder / "latency.csv")
     table = side_by_side(config, times)
@@ -186,8 +186,9 @@ def described(config: Config, run_folder: Path, missing: str) -> str:
         )
     return (
         f"{TITLE}. T multiply-accumulates: counted on the architectures by the paper's convention, "
-        f"{config.hybrid.steps} steps. {timed} Speed-ups are over vanilla OG with the same N. Columns `{PAPER}`: as printed, seconds on a "
-        f"V100. `{TOTAL}`: ObCLIP with cache and reuse, and the device's steps. Run: runs/{run_folder.name}."
+        f"{config.hybrid.steps} steps. {timed} Speed-ups are over vanilla OG with the same N. Columns `{PAPER}`: as "
+        f"printed, seconds on a V100. `{TOTAL}`: ObCLIP with cache and reuse, and the device's steps. "
+        f"Run: runs/{run_folder.name}."
     )
 
 

@@ -8,19 +8,19 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from obclip_cli.report.saving import save_figure
 
 COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a")
 
 
-def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str, log: bool = False) -> None:
+def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str) -> None:
     """One panel a table: one group of bars a row, one bar a series.
 
     Args:
-        panels: title -> a table whose index names the rows, the same in all panels, with one column a series. Columns
-            `_low` and `_high` of a series are drawn as its interval. Missing values have no bar.
-        log: whether lengths are on a logarithmic scale.
+        panels: title -> a table whose index names the rows, the same in all panels, with one column for each of at
+            most four series. Columns `_low` and `_high` of a series are its interval. Missing values have no bar.
     """
     rows = len(next(iter(panels.values())))
     size = (4.2 * len(panels) + 1, 0.42 * rows + 1.4)
@@ -28,18 +28,13 @@ def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str, log: b
     for axis, (name, table) in zip(axes[0], panels.items(), strict=True):
         series = [column for column in table.columns if not column.endswith(("_low", "_high"))]
         thickness = 0.8 / len(series)
-        for place, (column, colour) in enumerate(zip(series, COLOURS, strict=False)):
+        for place, column in enumerate(series):
             heights = np.arange(rows) + (place - (len(series) - 1) / 2) * thickness
-            bars = axis.barh(heights, table[column].fillna(0), thickness, label=column, color=colour)
-            axis.bar_label(bars, _labels(table[column]), fontsize=6, padding=9 if f"{column}_low" in table else 2)
-            if f"{column}_low" in table:
-                ends = [table[column] - table[f"{column}_low"], table[f"{column}_high"] - table[column]]
-                axis.errorbar(table[column], heights, xerr=ends, fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
+            axis.barh(heights, table[column].fillna(0), thickness, label=column, color=COLOURS[place])
+            _annotate(axis, heights, table, column)
         axis.set_title(name, fontsize=9)
         axis.set_yticks(np.arange(rows), table.index, fontsize=7)
         axis.margins(x=0.18)
-        if log:
-            axis.set_xscale("log")
         if len(series) > 1:
             axis.legend(fontsize=7)
     axes[0][0].invert_yaxis()
@@ -48,5 +43,12 @@ def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str, log: b
     save_figure(figure, path)
 
 
-def _labels(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:.3g}" for value in values]
+def _annotate(axis: Axes, heights: np.ndarray, table: pd.DataFrame, column: str) -> None:
+    """Intervals, where there are any, and each bar's figure behind them."""
+    low, high = (table.get(f"{column}_{end}", table[column]) for end in ("low", "high"))
+    if f"{column}_low" in table:
+        ends = [table[column] - low, high - table[column]]
+        axis.errorbar(table[column], heights, xerr=ends, fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
+    for height, value, end in zip(heights, table[column], high.fillna(table[column]), strict=True):
+        if pd.notna(value):
+            axis.annotate(f"{value:.4g}", (end, height), (3, 0), textcoords="offset points", fontsize=6, va="center")

@@ -51,8 +51,10 @@ def faster(row: Mapping[Any, Any], least: float) -> Verdict:
 
 
 def growth(table: pd.DataFrame, pair: str, method: str, column: str) -> dict[int, float]:
-    """How many times more the largest N costs than the smallest, by k."""
+    """How many times more the largest N costs than the smallest, by k; none for a pair without rows."""
     rows = table[(table["pair"] == pair) & (table["method"] == method)]
     wide = rows.pivot(index="k", columns="N", values=column).dropna()
+    if wide.empty:
+        return {}
     ratios = wide[wide.columns.max()] / wide[wide.columns.min()]
     return {int(k): float(ratio) for k, ratio in zip(ratios.index, ratios, strict=True)}
