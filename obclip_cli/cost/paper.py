@@ -101,10 +101,23 @@ def compare(after_table: Callable[[], None] = lambda: None) -> list[Cell]:
         after_table: called when one of the `TABLES_COMPARED` tables is done.
     """
     cells: list[Cell] = []
-    for table in (_table2, _table3, _table4, _table5, _table7):
-        cells += table()
+    for number in _tables():
+        cells += cells_of(number)
         after_table()
     return cells
+
+
+def cells_of(number: int) -> list[Cell]:
+    """The cells of one table, in its order.
+
+    Raises:
+        KeyError: that table has no FLOPs.
+    """
+    return list(_tables()[number]())
+
+
+def _tables() -> dict[int, Callable[[], Iterator[Cell]]]:
+    return {2: _table2, 3: _table3, 4: _table4, 5: _table5, 7: _table7}
 
 
 def summary(cells: list[Cell]) -> str:
