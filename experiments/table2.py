@@ -7,6 +7,7 @@ Hybrid SD: with one attribute, k=10 and all accelerations, the cloud takes at mo
 an estimate, its whole 95 % interval decides.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from obclip_cli import runs
@@ -80,6 +81,7 @@ def as_cheap_as_hybrid(config: Config, block: Block) -> Claim:
     ratios = {k: ratio(path, *_pair(k)[::-1]) for k in block.switch_points}
     ours_shown = "; ".join(f"k={k}: {in_words(found)} times as long" for k, found in ratios.items())
     verdict = below(ratios[max(ratios)], DEARER, f"k={max(ratios)}: seconds against Hybrid SD's")
+    verdict = replace(verdict, why=verdict.why.replace("images", "repeats"))
     return Claim(words, SOURCE, costs["_paper"], f"{ours_shown} (timed in turn); {costs['']}", verdict)
 
 

@@ -50,7 +50,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     device = DEVICES.get(config.pair.name, DEFAULT_DEVICE)
     board = measure(config, rows_of(config, ("", CACHE)), folder, progress, name="table3", candidates=1)
     board = replace(board, table=board.table.rename(columns={"cloud_tmac": COST}).drop(columns="n"))
-    block = block_of(board, paper_rows(device), config.pair.name)
+    block = block_of(board, paper_rows(device), label=config.pair.name, paper_label=f"SD-v1.4 with {device}")
     caption = (
         f"{TITLE}. {where_measured(config, [board])} Costs and seconds are of one candidate, as in the paper: a "
         "request costs vanilla OG and ObCLIP N times that, cloud-only and Hybrid SD once. The paper's rows are of "
@@ -58,10 +58,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     )
     stem = folder / "table3"
     write_blocks([block], stem, first=["method", "k", "acceleration"], caption=caption)
-    panels = [f"the paper's, SD-v1.4 with {device}"]
-    plot_blocks(
-        read_blocks(stem), stem.with_suffix(".png"), paper_share="cloud_share_paper", paper_labels=panels, title=TITLE
-    )
+    plot_blocks(read_blocks(stem), stem.with_suffix(".png"), paper_share="cloud_share_paper", title=TITLE)
     return f"{caption}\n\n{finding([block], CACHE)}"
 
 

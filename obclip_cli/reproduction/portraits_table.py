@@ -82,7 +82,8 @@ def measure_portraits(
     name = f"table{number}-n{candidates}"
     board = measure(chosen, rows, folder, progress, name=name, candidates=candidates)
     board = replace(board, table=board.table.rename(columns={"n": "rows"}).assign(N=candidates))
-    block = block_of(board, paper_rows(number, PAPER_CANDIDATES[attributes]), f"N={candidates}")
+    of_paper = PAPER_CANDIDATES[attributes]
+    block = block_of(board, paper_rows(number, of_paper), label=f"N={candidates}", paper_label=f"N={of_paper}")
     block.table.insert(0, "attributes", attributes)
     return block, board
 
@@ -96,17 +97,12 @@ def write_portraits(
         note: what is to be said of this table's figures in the paper.
     """
     blocks = [block for block, _ in measured]
-    of_paper = [PAPER_CANDIDATES[int(block.table["attributes"].iloc[0])] for block in blocks]
-    others = [f"{block.label} beside the paper's N={n}" for block, n in zip(blocks, of_paper, strict=True)]
-    unlike = [text for text, block, n in zip(others, blocks, of_paper, strict=True) if block.label != f"N={n}"]
-    beside = f" The templates' attributes have other values than the paper's: our {' and '.join(unlike)}." * bool(
-        unlike
-    )
+    unlike = [f"{b.label} stands beside its {b.paper_label}" for b in blocks if b.label != b.paper_label]
+    beside = f" Our attributes have other values than the paper's: our {', '.join(unlike)}." if unlike else ""
     caption = f"{title}. {where_measured(config, [board for _, board in measured])}{beside} {note}"
     first = ["attributes", "N", "N_paper", "method", "k", "acceleration"]
     stem = folder / f"table{number}"
     write_blocks(blocks, stem, first=first, caption=caption)
     share = "cloud_share_paper" if number == 2 else "cloud_share_counted_paper"
-    labels = [f"the paper's, N={n}" for n in of_paper]
-    plot_blocks(read_blocks(stem), stem.with_suffix(".png"), paper_share=share, paper_labels=labels, title=title)
+    plot_blocks(read_blocks(stem), stem.with_suffix(".png"), paper_share=share, title=title)
     return f"{caption}\n\n{finding(blocks, REUSE)}"

@@ -43,9 +43,8 @@ def scored_claim(
     """
     if not all(block.is_scored for block in blocks):
         return Claim(words, source, paper, "", untested(what_is_missing(config) or UNSCORED))
-    places = [(block, k) for block in blocks for k in block.switch_points]
-    shown = "; ".join(f"{block.label}, k={k}: {figures(block, k)}" for block, k in places)
-    return Claim(words, source, paper, shown, all_of([test(block, k) for block, k in places]))
+    verdicts = [test(block, k) for block in blocks for k in block.switch_points]
+    return Claim(words, source, paper, _each(blocks, figures, paper=False), all_of(verdicts))
 
 
 def hiding_is_free(config: Config, blocks: list[Block], source: str) -> Claim:
@@ -143,7 +142,7 @@ def cheaper_than_vanilla(blocks: list[Block], acceleration: str, source: str, co
         _each(blocks, lambda b, k: f"{share(b, k, '_paper'):.2f} of vanilla OG")
         if any(p == p for p in printed)
         else "",
-        _each(blocks, lambda b, k: f"{share(b, k):.2f} of vanilla OG"),
+        _each(blocks, lambda b, k: f"{share(b, k):.2f} of vanilla OG", paper=False),
         exactly(max(shares) <= CHEAP, f"at most {max(shares):.2f} of vanilla OG's multiply-accumulates; rule: {CHEAP}"),
     )
 
@@ -185,10 +184,14 @@ def attribute_drop(block: Block, attribute: str, before: str, after: str) -> Est
     return Estimate(0.0, -changes.high, changes.high)
 
 
-def _each(blocks: list[Block], figures: Callable[[Block, int], str]) -> str:
-    return "; ".join(f"{block.label}, k={k}: {figures(block, k)}" for block in blocks for k in block.switch_points)
+def _each(blocks: list[Block], figures: Callable[[Block, int], str], *, paper: bool = True) -> str:
+    """Figures of every block at every switch point."""
+    places = [(block, block.paper_label if paper else block.label) for block in blocks]
+    return "; ".join(f"{label}, k={k}: {figures(block, k)}" for block, label in places for k in block.switch_points)
 
 
 def _paper_scores(block: Block, name: str) -> str:
     found = {score: block.value(name, f"{score}_paper") for score in SCORES}
+    if found["fid"] != found["fid"]:
+        return "no printed scores"
     return "FID {fid:g}, IS {is:g}, CLIP {clip:g}".format(**found)

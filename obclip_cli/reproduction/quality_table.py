@@ -18,7 +18,13 @@ PRESETS = {10: "paper_k10", 5: "paper_k5"}
 QUOTED = "HE-Diffusion (quoted)"
 VANILLA = "vanilla OG"
 # What only programs need.
-ONLY_IN_CSV = ("name", "block", "run_folder", *(f"{s}{end}" for s in ("kid", "ssim") for end in ("", "_low", "_high")))
+ONLY_IN_CSV = (
+    "name",
+    "block",
+    "paper_block",
+    "run_folder",
+    *(f"{s}{end}" for s in ("kid", "ssim") for end in ("", "_low", "_high")),
+)
 SCORES = ("fid", "is", "clip")
 ATTRIBUTES = ("gender", "tone", "age", "role_top3")
 
@@ -28,12 +34,13 @@ class Block:
     """The rows of a table that one run measured.
 
     Attributes:
-        label: names the block, such as "N=2".
+        label, paper_label: name the block and the paper's rows beside it, such as "N=10" and "N=6".
         table: ours, with the paper's figures in columns that end in `_paper`.
         run: the run folder; without results where scores could not be made.
     """
 
     label: str
+    paper_label: str
     table: pd.DataFrame
     run: Path
 
@@ -78,7 +85,7 @@ def with_quoted_row(paper: pd.DataFrame) -> pd.DataFrame:
     return both.rename(columns={"cloud_latency_s": "cloud_seconds"})
 
 
-def block_of(board: Board, paper: pd.DataFrame, label: str) -> Block:
+def block_of(board: Board, paper: pd.DataFrame, *, label: str, paper_label: str) -> Block:
     """A measured table beside the paper's rows."""
     table = beside(board.table.drop(columns="run"), paper, on=KEYS)
     names = [
@@ -86,8 +93,9 @@ def block_of(board: Board, paper: pd.DataFrame, label: str) -> Block:
         for row in table[KEYS].to_dict("records")
     ]
     table.insert(0, "name", names)
+    table.insert(0, "paper_block", paper_label)
     table.insert(0, "block", label)
-    return Block(label, table.assign(run_folder=board.run.name), board.run)
+    return Block(label, paper_label, table.assign(run_folder=board.run.name), board.run)
 
 
 def write_blocks(blocks: list[Block], stem: Path, *, first: list[str], caption: str) -> pd.DataFrame:
@@ -118,7 +126,12 @@ def read_blocks(stem: Path) -> list[Block]:
     table = read_table(stem.with_suffix(".csv"))
     table["acceleration"] = table["acceleration"].fillna("")
     return [
-        Block(str(label), rows.reset_index(drop=True), stem.parent / "runs" / rows["run_folder"].iloc[0])
+        Block(
+            str(label),
+            str(rows["paper_block"].iloc[0]),
+            rows.reset_index(drop=True),
+            stem.parent / "runs" / rows["run_folder"].iloc[0],
+        )
         for label, rows in table.groupby("block", sort=False)
     ]
 
@@ -146,40 +159,39 @@ def where_measured(config: Config, boards: list[Board]) -> str:
     )
 
 
-def plot_blocks(blocks: list[Block], path: Path, *, paper_share: str, paper_labels: list[str], title: str) -> None:
+def plot_blocks(blocks: list[Block], path: Path, *, paper_share: str, title: str) -> None:
     """FID over the cloud's cost: each block's, and the paper's rows beside it.
 
     Args:
         paper_share: column of the paper's cost against its cloud-only.
-        paper_labels: what stands over the paper's panels.
     """
     panels = {}
-    for block, label in zip(blocks, paper_labels, strict=True):
+    for block in blocks:
         ours = [c for c in ("name", "cloud_share", "fid", "fid_low", "fid_high") if c in block.table]
         panels[f"ours, {block.label}"] = block.table[ours].assign(fid=block.table.get("fid"))
         columns = {"name": "name", paper_share: "cloud_share", f"fid{PAPER}": "fid"}
-        panels[label] = block.table[list(columns)].rename(columns=columns)
+        panels[f"the paper's, {block.paper_label}"] = block.table[list(columns)].rename(columns=columns)
     plot_tradeoff(panels, path, score="fid", label="FID ↓", title=title)
 
 
 def finding(blocks: list[Block], acceleration: str) -> str:
-    """What each block shows of ObCLIP with the accelerations, between its two ends; computed from the table."""
-    return " ".join(_shows(block, k, acceleration) for block in blocks for k in block.switch_points)
+    """What each block shows of ObCLIP with the accelerations, against its two ends; computed from the table."""
+    return "\n".join(f"* {_shows(block, k, acceleration)}" for block in blocks for k in block.switch_points)
 
 
 def _shows(block: Block, k: int, acceleration: str) -> str:
     name = method_name("ObCLIP", k, acceleration)
     share, whole = block.value(name, "cloud_share"), block.value(VANILLA, "cloud_share")
-    cost = f"{block.label}, {name}: the cloud computes {share:.2f} of cloud-only, vanilla OG {whole:.2f}"
+    cost = f"{block.label}, {name}: the cloud computes {share:.2f} times cloud-only's, vanilla OG {whole:.2f} times"
     if not block.is_scored:
         return f"{cost}."
-    parts = []
-    for score, digits in (("fid", 2), ("clip", 4)):
-        ours, cloud, device = (block.value(n, score) for n in (name, "cloud-only", "device-only"))
-        low, high = sorted((cloud, device))
-        place = "between" if low <= ours <= high else "outside" if abs(high - low) > 0 else "beside"
-        label = {"fid": "FID", "clip": "CLIP score"}[score]
-        parts.append(
-            f"{label} {ours:.{digits}f} {place} cloud-only's {cloud:.{digits}f} and device-only's {device:.{digits}f}"
-        )
-    return f"{cost}; {', '.join(parts)}."
+    fid, clip = (_place(block, name, score, sign) for score, sign in (("fid", -1), ("clip", 1)))
+    return f"{cost}. FID {fid}. CLIP score {clip}."
+
+
+def _place(block: Block, name: str, score: str, sign: int) -> str:
+    """A score, and where it lies among both ends; `sign` is 1 where more is better."""
+    ours, cloud, device = (block.value(each, score) for each in (name, "cloud-only", "device-only"))
+    better = [sign * (ours - end) > 0 for end in (cloud, device)]
+    where = "better than both" if all(better) else "no better than either" if not any(better) else "between them"
+    return f"{ours:.4g}, cloud-only's {cloud:.4g}, device-only's {device:.4g}: {where}"
