@@ -9,10 +9,13 @@ import torch
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from obclip_cli.report.saving import save_figure
 
 SAVING_COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a", "#b8a9c9")
+TRADEOFF_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+TRADEOFF_TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 
 def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
@@ -67,28 +70,57 @@ def plot_sweep(
 
 
 def plot_tradeoff(panels: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
-    """One panel a source (ours, the paper's): a score over the cloud's cost against cloud-only, one dot a row.
+    """One panel a source (ours, the paper's), two in a line: a score over the cloud's cost, one mark a row.
+
+    A row of the same name has the same mark in every panel; the legend stands below all of them.
 
     Args:
-        panels: title -> rows with `name`, `cloud_share`, the score and, where known, its `_low` and `_high`; rows
-            without a score are left out.
+        panels: title -> rows with `name`, `cloud_share` (cost against cloud-only), the score and, where known, its
+            `_low` and `_high`; rows without a score are left out.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.4 * len(panels), 4.2), squeeze=False)
-    for axis, (source, table) in zip(axes[0], panels.items(), strict=True):
-        rows = table[table[score].notna() & table["cloud_share"].notna()]
-        for row in rows.to_dict("records"):
-            low, high = (row.get(f"{score}_{end}", row[score]) for end in ("low", "high"))
-            ends = [[max(0.0, row[score] - low)], [max(0.0, high - row[score])]]
-            dot = axis.errorbar(row["cloud_share"], row[score], yerr=ends, fmt="o", markersize=5, capsize=2)
-            dot.set_label(row["name"])
-        axis.set_xscale("symlog", linthresh=0.1)
-        axis.set(title=source, xlabel="cloud's multiply-accumulates against cloud-only", ylabel=label)
-        axis.title.set_fontsize(10)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=6)
+    lines = -(-len(panels) // 2)
+    figure, axes = plt.subplots(lines, 2, figsize=(9.6, 3.3 * lines + 1.2), squeeze=False)
+    known = [table[table[score].notna() & table["cloud_share"].notna()] for table in panels.values()]
+    names = list(dict.fromkeys(name for rows in known for name in rows["name"]))
+    styles = {
+        name: (f"C{place % 10}", TRADEOFF_MARKERS[place % len(TRADEOFF_MARKERS)]) for place, name in enumerate(names)
+    }
+    for axis, source, rows in zip(axes.flat, panels, known, strict=False):
+        _tradeoff_panel(axis, rows, score, styles)
+        axis.set(xlabel="cloud's multiply-accumulates against cloud-only", ylabel=label)
+        axis.set_title(source, fontsize=10)
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    marks = [plt.Line2D([], [], color=colour, marker=marker, linestyle="") for colour, marker in styles.values()]
+    figure.legend(marks, names, fontsize=7.5, ncols=4, loc="lower center")
     figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.9 / (3.3 * lines + 1.2), 1, 1))
     save_figure(figure, path)
+
+
+def _tradeoff_panel(axis: Axes, rows: pd.DataFrame, score: str, styles: dict[str, tuple[str, str]]) -> None:
+    for row in rows.to_dict("records"):
+        low, high = (row.get(f"{score}_{end}", row[score]) for end in ("low", "high"))
+        ends = [[max(0.0, row[score] - low)], [max(0.0, high - row[score])]]
+        colour, marker = styles[row["name"]]
+        axis.errorbar(
+            row["cloud_share"],
+            row[score],
+            yerr=ends,
+            color=colour,
+            marker=marker,
+            markersize=6,
+            capsize=2,
+            elinewidth=0.8,
+            alpha=0.85,
+        )
+    axis.set_xscale("symlog", linthresh=0.1)
+    dearest = rows["cloud_share"].max() if len(rows) else 1.0
+    ticks = [tick for tick in TRADEOFF_TICKS if tick <= 1.2 * dearest]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_xlim(-0.02, 1.4 * dearest)
+    axis.minorticks_off()
+    axis.grid(alpha=0.3)
 
 
 def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Differences between methods are of the same prompts, so what both share drops out."""
+"""Differences of methods of one run: by hand, and that shared noise drops out."""
 
 import json
 from pathlib import Path
@@ -6,38 +6,52 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from obclip_cli.metrics.differences import difference
+from obclip_cli.metrics.differences import combined, difference
 from obclip_cli.metrics.fid import fid, fid_estimate
 
 
-def run_of(tmp_path: Path) -> Path:
-    """Two methods whose scores vary much over prompts, and differ by 0.1 everywhere."""
-    hard = np.linspace(0, 1, 40)
-    rows = [{"method": m, "seed": i, "clip": hard[i] + add} for m, add in (("a", 0.1), ("b", 0.0)) for i in range(40)]
-    pd.DataFrame(rows).sample(frac=1, random_state=0).to_csv(tmp_path / "results.csv", index=False)
-    draws = np.random.default_rng(0).normal(5, 2, 200)
-    methods = {
-        "a": {"fid": {"value": 5.5, "low": 1.5, "high": 9.5, "draws": list(draws + 0.5)}},
-        "b": {"fid": {"value": 5.0, "low": 1.0, "high": 9.0, "draws": list(draws)}},
-    }
-    (tmp_path / "metrics.json").write_text(json.dumps({"examiner": {}, "methods": methods}))
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two methods that share their noise, three images each."""
+    noise = np.random.default_rng(0).normal(0, 5, 1000)
+    fids = {"a": {"value": 12.0, "draws": (14 + noise).tolist()}, "b": {"value": 10.0, "draws": (11 + noise).tolist()}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"methods": {name: {"fid": fid} for name, fid in fids.items()}}))
+    rows = [(m, seed, clip) for m, clips in {"a": (1, 2, 3), "b": (0, 2, 1)}.items() for seed, clip in enumerate(clips)]
+    # Rows need not stand in the order of their seeds.
+    pd.DataFrame(rows, columns=["method", "seed", "clip"])[::-1].to_csv(tmp_path / "results.csv", index=False)
     return tmp_path
 
 
-@pytest.mark.parametrize(("score", "by"), [("clip", 0.1), ("fid", 0.5)])
-def test_what_the_prompts_have_in_common_drops_out(tmp_path: Path, score: str, by: float) -> None:
-    found = difference(run_of(tmp_path), score, "a", "b")
-    assert (found.value, found.low, found.high) == pytest.approx((by, by, by))
-    assert difference(tmp_path, score, "b", "a").value == pytest.approx(-by)
+def test_shared_noise_drops_out_of_a_difference_of_fids(run: Path) -> None:
+    found = difference(run, "fid", "a", "b")
+    assert found.value == pytest.approx(2) and found.high - found.low < 1e-9
+
+
+def test_a_weighted_sum_of_fids_has_the_spread_of_its_draws(run: Path) -> None:
+    """1 a - 0.5 b leaves half of the noise, whose standard deviation is 5."""
+    found = combined(run, "fid", {"a": 1.0, "b": -0.5})
+    assert found.value == pytest.approx(7)
+    assert found.high - found.value == pytest.approx(1.96 * 2.5, rel=0.1)
+
+
+def test_scores_of_images_are_paired_by_their_noise(run: Path) -> None:
+    """By hand: 1-0, 2-2 and 3-1 have the mean 1; twice a less b has 2, 2 and 5."""
+    assert difference(run, "clip", "a", "b").value == pytest.approx(1)
+    found = combined(run, "clip", {"a": 2.0, "b": -1.0})
+    assert (found.value, found.low, found.high) == pytest.approx((3, 2, 5))
+
+
+def test_an_unknown_method_is_an_error(run: Path) -> None:
+    for score in ("fid", "clip"):
+        with pytest.raises(KeyError, match="c"):
+            difference(run, score, "a", "c")
 
 
 def test_draws_of_methods_are_of_the_same_images() -> None:
-    """Moving all features by one vector adds its squared length to every draw's FID only if the draws are alike."""
-    import torch
-
+    """So that they can be subtracted one by one; their mean lies near the score."""
     real, generated = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).split(25)
-    here = fid_estimate(real, generated, np.random.default_rng([0, 0]))
-    there = fid_estimate(real, generated.flip(1).flip(1), np.random.default_rng([0, 0]))
-    assert here.draws == there.draws and len(set(here.draws)) > 100
-    assert np.mean(here.draws) == pytest.approx(fid(real, generated), abs=3 * np.std(here.draws))
+    first, again = (fid_estimate(real, generated, np.random.default_rng([0, 0])).draws for _ in range(2))
+    assert first == again and len(set(first)) > 100
+    assert np.mean(first) == pytest.approx(fid(real, generated), abs=3 * np.std(first))
