@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.report.redundancy_plots import plot_redundancy
@@ -25,6 +24,7 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import redundancy
 from obclip_cli.reproduction.claims import Claim, untested
 from obclip_cli.reproduction.datasets import portraits
+from obclip_cli.reproduction.finished_runs import measured_on
 from obclip_cli.reproduction.recording import QUERIES, AttentionMaps
 from obclip_cli.reproduction.redundancy import CANDIDATE, COMPARISONS, NOISE, PREVIOUS, PROMPT
 from obclip_cli.reproduction.switch_points import cloud_steps, default_split
@@ -54,7 +54,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         f"{TITLE}. Measured on this pair's cloud model, {config.pair.name}, with guidance: {config.dataset['limit']} "
         f"prompts of {config.dataset['name']} with two candidates each, seed {config.seed}. Total variation between "
         f"rows of the attention maps, 0 to 1, the mean over at most {QUERIES} queries a layer, heads and layers; "
-        f"intervals of 95 % over prompts. Processor: {runs.environment()['processor']}. Run: runs/{run_folder.name}."
+        f"intervals of 95 % over prompts. Measured on {measured_on(run_folder)}. Run: runs/{run_folder.name}."
     )
     write_table(table, folder / NAME, caption=caption)
     plot_redundancy(

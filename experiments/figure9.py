@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import architecture_of
@@ -22,6 +21,7 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import redundancy
 from obclip_cli.reproduction.claims import Claim, untested
 from obclip_cli.reproduction.datasets import portraits
+from obclip_cli.reproduction.finished_runs import measured_on
 from obclip_cli.reproduction.recording import DeepestFeatures
 from obclip_cli.reproduction.redundancy import CANDIDATE, COMPARISONS, NOISE, PREVIOUS, PROMPT
 from obclip_cli.reproduction.switch_points import cloud_steps, default_split
@@ -51,7 +51,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     caption = (
         f"{TITLE}. Output of the {block}, measured on this pair's cloud model, {config.pair.name}, with guidance: "
         f"{config.dataset['limit']} prompts of {config.dataset['name']} with two candidates each, seed {config.seed}. "
-        f"||A - B|| / ||B||; intervals of 95 % over prompts. Processor: {runs.environment()['processor']}. "
+        f"||A - B|| / ||B||; intervals of 95 % over prompts. Measured on {measured_on(run_folder)}. "
         f"Run: runs/{run_folder.name}."
     )
     write_table(table, folder / NAME, caption=caption)

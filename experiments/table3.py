@@ -15,6 +15,7 @@ from obclip_cli.config import Config
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import Claim
 from obclip_cli.reproduction.datasets import captions
+from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.quality_claims import (
     acceleration_is_cheap,
     better_than_device,
@@ -22,16 +23,19 @@ from obclip_cli.reproduction.quality_claims import (
     hiding_is_free,
 )
 from obclip_cli.reproduction.quality_table import (
+    CAPTIONS_ON_MINI,
     block_of,
     finding,
+    measure_captions,
+    planned_captions,
     plot_blocks,
     read_blocks,
-    rows_of,
     where_measured,
     with_quoted_row,
     write_blocks,
 )
-from obclip_cli.reproduction.scoreboard import CACHE, measure
+from obclip_cli.reproduction.scoreboard import CACHE
+from obclip_cli.reproduction.switch_points import default_split
 
 TITLE = "Table 3: quality and cost on captions"
 SOURCE = "Table 3"
@@ -42,13 +46,18 @@ COST = "cloud_tmac_per_candidate"
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions."""
-    return captions(pair, limit_on_mini=150)
+    return [*captions(pair, limit_on_mini=CAPTIONS_ON_MINI), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """The run that Tables 3, 4 and 5 share."""
+    return [planned_captions(config)]
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `table3.csv`, `.md`, `.tex`, `.png` and the run behind them; return what they show."""
     device = DEVICES.get(config.pair.name, DEFAULT_DEVICE)
-    board = measure(config, rows_of(config, ("", CACHE)), folder, progress, name="table3", candidates=1)
+    board = measure_captions(config, folder, progress)
     board = replace(board, table=board.table.rename(columns={"cloud_tmac": COST}).drop(columns="n"))
     block = block_of(board, paper_rows(device), label=config.pair.name, paper_label=f"SD-v1.4 with {device}")
     caption = (

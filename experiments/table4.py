@@ -22,49 +22,46 @@ from obclip_cli.evaluation import Method
 from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
-from obclip_cli.reproduction.claims import Claim, Verdict, untested
+from obclip_cli.reproduction.claims import Claim, Verdict, all_of, untested
 from obclip_cli.reproduction.datasets import captions
 from obclip_cli.reproduction.finished_runs import is_scored, measured_on, run_of
-from obclip_cli.reproduction.own_schedule import (
-    LCM_PAIR,
-    SHIFT,
-    SWITCH_POINT,
-    own_schedule,
-    paper_setting,
-    shared_schedule,
-)
+from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.own_schedule import LCM_PAIR, own_schedule, shared_schedule
+from obclip_cli.reproduction.quality_table import CAPTIONS, CAPTIONS_ON_MINI, planned_captions, rows_of
 from obclip_cli.reproduction.scoreboard import (
     CACHE,
     Board,
     Row,
     baseline_rows,
-    hybrid_rows,
     measure,
     paper_cache,
     what_is_missing,
 )
+from obclip_cli.reproduction.switch_points import SHIFT, SWITCH_POINT, default_split, paper_settings
 from obclip_cli.reproduction.verdicts import costs_little, has_least_fid, lies_between_the_ends
 
 TITLE = "Table 4: SDXL with KOALA-700M, and a cloud with a schedule of its own"
-NAMES = {"shared": "table4", "own": "table4-own-schedule"}
-PRESETS = {10: "paper_k10", 5: "paper_k5"}
+NAMES = {"shared": CAPTIONS, "own": "table4-own-schedule"}
 SHIFTS = (SHIFT, 10, 4, 0)
 KEYS = ["schedule", "method", "k", "acceleration", "timestep_shift"]
 COSTS = ["cloud_tmac_per_candidate", "device_tmac", "cloud_seconds"]
 SCORES = ["fid", "is", "clip"]
-LITTLE = 0.2  # of the gap between both ends
 
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions; for LCM-SDXL the paper's switch point too."""
-    return [*captions(pair, limit_on_mini=100), *paper_setting(pair)]
+    return [*captions(pair, limit_on_mini=CAPTIONS_ON_MINI), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """The run that Tables 3, 4 and 5 share, and the cloud on a schedule of its own."""
+    own = own_schedule(config)
+    return [planned_captions(shared_schedule(config)), Planned(own, [row.run for row in own_rows(own)])]
 
 
 def shared_rows(config: Config) -> list[Row]:
     """Both models on one schedule."""
-    steps = config.hybrid.steps
-    hybrids = [hybrid_rows(config, k, preset, ("", CACHE)) for k, preset in PRESETS.items() if k <= steps]
-    return [*baseline_rows(config), *(row for rows in hybrids for row in rows)]
+    return rows_of(config, ("", CACHE))
 
 
 def own_rows(config: Config) -> list[Row]:
@@ -239,13 +236,15 @@ def _shift_claim(table: pd.DataFrame, run: Path, config: Config) -> Claim:
 
 
 def _cache_claim(table: pd.DataFrame, run: Path, config: Config) -> Claim:
-    changes = [(f"ObCLIP, k={k}, {CACHE}", f"ObCLIP, k={k}") for k in _switch_points(config)]
+    points = _switch_points(config)
     return Claim(
         "The attention cache costs SDXL little FID: less than one fifth of the gap between both models alone",
         "Table 4",
         _rises(table, PAPER),
         _rises(table, ""),
-        costs_little(run, changes, share=LITTLE) if is_scored(run) and changes else _untested(config),
+        all_of([costs_little(run, f"ObCLIP, k={k}, {CACHE}", f"ObCLIP, k={k}", f"k={k}") for k in points])
+        if is_scored(run) and points
+        else _untested(config),
     )
 
 
@@ -265,7 +264,7 @@ def _untested(config: Config) -> Verdict:
 
 
 def _switch_points(config: Config) -> list[int]:
-    return [k for k in PRESETS if k <= config.hybrid.steps]
+    return [k for k, _ in paper_settings(config)]
 
 
 def _rises(table: pd.DataFrame, suffix: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark
+from obclip_cli.benchmark import ProgressBar
 from obclip_cli.benchmark import caption as scored_by
 from obclip_cli.config import Config
 from obclip_cli.cost.architectures import load_architecture, parameters_of
@@ -25,14 +25,17 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, in_words, untested
 from obclip_cli.reproduction.datasets import captions
-from obclip_cli.reproduction.finished_runs import is_scored, measured_on, run_of
-from obclip_cli.reproduction.own_schedule import paper_setting
+from obclip_cli.reproduction.finished_runs import is_scored, measured_on
+from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.quality_table import CAPTIONS_ON_MINI, captions_run, measure_captions, planned_captions
 from obclip_cli.reproduction.rounds import Part, seconds_of, spread
-from obclip_cli.reproduction.scoreboard import Row, baseline_rows, costs, what_is_missing
+from obclip_cli.reproduction.scoreboard import Board, Row, baseline_rows, costs, what_is_missing
+from obclip_cli.reproduction.switch_points import default_split
 from obclip_cli.run_folder import read_table
 
 TITLE = "Table 5: the models alone"
 IMAGES, ROUNDS = 4, 5
+BATCH = "batch_of_4"
 CLOUD, DEVICE = "cloud-only", "device-only"
 ARCHITECTURES = {
     "sd-v1.4": "sd14",
@@ -60,7 +63,12 @@ COSTS = [("params_m", "parameters"), ("tmac_batch4", "multiply-accumulates"), (S
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions."""
-    return [*captions(pair, limit_on_mini=100), *paper_setting(pair)]
+    return [*captions(pair, limit_on_mini=CAPTIONS_ON_MINI), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """The run that Tables 3, 4 and 5 share."""
+    return [planned_captions(config)]
 
 
 def names_of(config: Config) -> dict[str, str]:
@@ -71,12 +79,12 @@ def names_of(config: Config) -> dict[str, str]:
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `table5.csv`, `.md`, `.tex`, `.png` and the run behind them; return what they show."""
-    missing, run_folder = what_is_missing(config), _run(config, folder)
+    board = measure_captions(config, folder, progress)
+    missing, run_folder = board.missing, board.run
     if missing:
-        runs.start(run_folder, config)
         measured = pd.DataFrame({"model": list(names_of(config).values())})
     else:
-        measured = _measure(config, run_folder, progress)
+        measured = _measured(config, board, progress)
     table = side_by_side(counts(config), measured)
     caption = described(config, run_folder, missing)
     write_table(table, folder / "table5", caption=caption)
@@ -89,21 +97,16 @@ def _rows(config: Config) -> list[Row]:
     return [row for row in baseline_rows(config) if row.method in (CLOUD, DEVICE)]
 
 
-def _run(config: Config, folder: Path) -> Path:
-    return run_of(config, [row.run for row in _rows(config)], folder, name="table5")
-
-
-def _measure(config: Config, run_folder: Path, progress: ProgressBar) -> pd.DataFrame:
-    """Scores and seconds of the pair's models, one row a model."""
-    scores, _, _ = run_benchmark(config, [row.run for row in _rows(config)], run_folder, progress)
-    if not runs.is_finished(run_folder, config):
-        times = seconds_of(config, parts(config), ROUNDS, progress)
-        runs.write_text(run_folder / "latency.csv", times.to_csv(index=False))
-        runs.mark_finished(run_folder, config)
-    seconds = spread(read_table(run_folder / "latency.csv")).drop(columns="n")
-    seconds = seconds.rename(columns=lambda name: name.replace("seconds", SECONDS)).rename(columns={"part": "method"})
-    both = scores.merge(seconds, on="method")
-    return both.assign(model=both["method"].map(names_of(config)))
+def _measured(config: Config, board: Board, progress: ProgressBar) -> pd.DataFrame:
+    """Scores and seconds of the pair's models, one row a model; seconds lie in a folder inside the run."""
+    timed = board.run / BATCH
+    if not runs.is_finished(timed, config):
+        runs.write_text(timed / "latency.csv", seconds_of(config, parts(config), ROUNDS, progress).to_csv(index=False))
+        runs.mark_finished(timed, config)
+    seconds = spread(read_table(timed / "latency.csv")).drop(columns="n")
+    seconds = seconds.rename(columns=lambda name: name.replace("seconds", SECONDS)).rename(columns={"part": "run"})
+    both = board.table.merge(seconds, on="run")
+    return both.assign(model=both["run"].map(names_of(config)))
 
 
 def parts(config: Config) -> list[Part]:
@@ -207,7 +210,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     ratios = {column: float(table[column][device] / table[column][cloud]) for column in COUNTS}
     cheaper = [exactly(ratio < 1, f"{column} {ratio:.3g} of the cloud's") for column, ratio in ratios.items()]
     worse, gap = untested(what_is_missing(config) or "the run is not there"), ""
-    run_folder = _run(config, folder)
+    run_folder = captions_run(config, folder)
     if is_scored(run_folder):
         found = difference(run_folder, "fid", DEVICE, CLOUD)
         worse, gap = above(found, 0, f"FID of {device} minus that of {cloud}"), f"FID {in_words(found)}"

@@ -14,11 +14,14 @@ from obclip_cli.metrics.intervals import NORMAL_QUANTILE, Estimate, of_spread
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import Claim, Verdict, all_of, below, in_words, untested
 from obclip_cli.reproduction.datasets import portraits
-from obclip_cli.reproduction.portraits_table import PAPER_CANDIDATES, measure_portraits, write_portraits
+from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.portraits_table import (
+    PAPER_CANDIDATES,
+    measure_portraits,
+    planned_portraits,
+    write_portraits,
+)
 from obclip_cli.reproduction.quality_claims import (
-    CLOUD,
-    DEVICE,
-    LITTLE,
     UNSCORED,
     acceleration_is_cheap,
     better_than_device,
@@ -28,6 +31,8 @@ from obclip_cli.reproduction.quality_claims import (
 )
 from obclip_cli.reproduction.quality_table import Block, read_blocks
 from obclip_cli.reproduction.scoreboard import CACHE, REUSE, what_is_missing
+from obclip_cli.reproduction.switch_points import default_split
+from obclip_cli.reproduction.verdicts import CLOUD, DEVICE, LITTLE
 
 TITLE = "Table 6: quality with three sensitive attributes"
 SOURCE = "Table 6"
@@ -40,7 +45,12 @@ ATTRIBUTES = 3
 
 def overrides(pair: str) -> list[str]:
     """Templates with three attributes; shared maps run all 30 candidates of each prompt."""
-    return portraits(pair, ATTRIBUTES, limit_on_mini=50)
+    return [*portraits(pair, ATTRIBUTES, limit_on_mini=50), *default_split(pair)]
+
+
+def planned(config: Config) -> list[Planned]:
+    """One run."""
+    return [planned_portraits(config, ATTRIBUTES)]
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:

@@ -27,16 +27,14 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
 from obclip_cli.reproduction.claims import Claim, all_of, exactly, untested
 from obclip_cli.reproduction.finished_runs import measured_on
-from obclip_cli.reproduction.own_schedule import SWITCH_POINT, paper_setting
 from obclip_cli.reproduction.rounds import Part, seconds_of
 from obclip_cli.reproduction.scoreboard import CACHE, REUSE, Row, baseline_rows, costs, hybrid_rows
 from obclip_cli.reproduction.speedups import RANGE, VANILLA, faster, growth, in_words, over_vanilla, ranges
+from obclip_cli.reproduction.switch_points import default_split, paper_settings
 from obclip_cli.run_folder import pair_weights, read_table
 
 TITLE = "Table 7: cost and latency by the number of candidates"
 CANDIDATES, ROUNDS = (4, 6), 5
-PRESETS = {5: "paper_k5", 10: "paper_k10"}
-OWN_PRESETS = {SWITCH_POINT: "paper_lcm"}  # a cloud with 8 steps of its own
 PAIRS = {"sd-v1.4+bk-sdm-small": "sd14-bksdm-small", "sdxl+koala-700m": "sdxl-koala"}
 KEYS = ["pair", "method", "k", "N"]
 TOTAL = "total with device"
@@ -49,13 +47,12 @@ EXACT = 1e-3  # relative; counts are stored with five digits
 
 def overrides(pair: str) -> list[str]:
     """No data: costs and times do not depend on the prompts."""
-    return paper_setting(pair)
+    return default_split(pair)
 
 
 def presets_of(config: Config) -> dict[int, str]:
-    """Switch points that the schedule has, with the paper's accelerations for them."""
-    found = PRESETS if config.pair.cloud.steps is None else OWN_PRESETS
-    return {k: preset for k, preset in found.items() if k <= (config.pair.cloud.steps or config.hybrid.steps)}
+    """Switch points that the schedule has, the smallest first, with the paper's accelerations for them."""
+    return dict(reversed(paper_settings(config)))
 
 
 def rows_of(config: Config) -> list[Row]:

@@ -141,8 +141,8 @@ class Batch:
         return list(ways.values())
 
     def _needs_whole_sets(self, method: Method) -> bool:
-        """Rows that share maps depend on each other; a cloud with a schedule of its own is run as it is served."""
-        return method.cache.reuse is not None or self.pair.config.cloud.steps is not None
+        """Rows that share maps depend on each other; LCM draws noise on its way, and is run as it is served."""
+        return method.cache.reuse is not None or self.pair.config.cloud.scheduler == "lcm"
 
     def _candidate_sets(self, method: Method) -> tuple[tuple[str, ...], ...]:
         return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)

@@ -93,7 +93,7 @@ def macs_to_run(planned: Planned) -> int:
     per_prompt = 0
     for method in planned.methods:
         divided = split(config.pair, method.hybrid(config.hybrid.steps))
-        whole = method.hidden and (method.cache.reuse is not None or config.pair.cloud.steps is not None)
+        whole = method.hidden and (method.cache.reuse is not None or config.pair.cloud.scheduler == "lcm")
         candidates = most_candidates(config) if whole else 1
         sides = run_macs(*models, divided, cache=method.cache, candidates=candidates, batch=config.rows_at_once)
         per_prompt += sum(step.total for side in sides for step in side)
@@ -120,8 +120,9 @@ def in_words(configs: list[Config], planned: list[Planned]) -> str:
     """What has to be there and how long it takes, a line each."""
     wanted = downloads(configs) or ["nothing: models and data are here"]
     step = measure_step(configs[0])
+    planned = [run for place, run in enumerate(planned) if run not in planned[:place]]  # tables share runs
     seconds = sum(macs_to_run(run) for run in planned) / step.rate
-    prompts = sum(int(run.config.dataset["limit"] or 1) * len(run.methods) for run in planned)
+    images = sum(int(run.config.dataset["limit"] or 1) * len(run.methods) for run in planned)
     rows = configs[0].rows_at_once
     fits = (
         f"{weight_gigabytes(configs[0]):.1f} GB of UNet weights; {rows} rows at once (cloud.batch) are meant for 24 GB"
@@ -133,7 +134,7 @@ def in_words(configs: list[Config], planned: list[Planned]) -> str:
             "Downloads:",
             *(f"  {line}" for line in wanted),
             f"GPU memory: {memory}",
-            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {prompts:,} images, from a measured step of "
+            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {images:,} images, from a measured step of "
             f"{step.seconds:.2f} s",
         ]
     )

@@ -8,15 +8,10 @@ from dataclasses import replace
 
 from obclip_cli.config import Config, PairConfig
 from obclip_cli.pairs import compose_pair
+from obclip_cli.reproduction.switch_points import SHIFT, SWITCH_POINT
 
 SHARED_PAIR, LCM_PAIR = "sdxl-koala", "lcmsdxl-koala"
-STEPS, SWITCH_POINT, SHIFT = 8, 4, 8
-
-
-def paper_setting(pair: str) -> list[str]:
-    """Overrides with the paper's k and dt for a pair whose cloud has a schedule of its own; else none."""
-    has_own = compose_pair(pair).cloud.steps is not None
-    return [f"hybrid.switch_point={SWITCH_POINT}", f"hybrid.timestep_shift={SHIFT}"] if has_own else []
+STEPS = 8
 
 
 def shared_schedule(config: Config) -> Config:

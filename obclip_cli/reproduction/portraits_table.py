@@ -12,6 +12,7 @@ from obclip_cli.cost.paper import STEPS, cloud_cost
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
 from obclip_cli.reproduction.beside import paper_table
+from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.quality_table import (
     QUOTED,
     Block,
@@ -86,6 +87,12 @@ def measure_portraits(
     block = block_of(board, paper_rows(number, of_paper), label=f"N={candidates}", paper_label=f"N={of_paper}")
     block.table.insert(0, "attributes", attributes)
     return block, board
+
+
+def planned_portraits(config: Config, attributes: int) -> Planned:
+    """What `measure_portraits` runs."""
+    chosen = with_attributes(config, attributes)
+    return Planned(chosen, [row.run for row in rows_of(chosen, ACCELERATIONS)])
 
 
 def write_portraits(

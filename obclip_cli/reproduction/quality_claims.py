@@ -1,23 +1,18 @@
-"""What the paper claims of image quality against cost, held against tables that `write_blocks` has written.
-
-A change of FID costs little if it stays below a fifth of the gap between device-only and cloud-only. Both are of the
-same prompts and noise, so the rule is tested on `change - gap / 5`, with the interval over the prompts of all four.
-"""
+"""What the paper claims of image quality against cost, held against tables that `write_blocks` has written."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from obclip_cli.config import Config
-from obclip_cli.metrics.differences import combined, difference
+from obclip_cli.metrics.differences import difference
 from obclip_cli.metrics.intervals import Estimate, of_share
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
 from obclip_cli.reproduction.quality_table import SCORES, VANILLA, Block, method_name
 from obclip_cli.reproduction.scoreboard import what_is_missing
+from obclip_cli.reproduction.verdicts import CLOUD, DEVICE, costs_little
 from obclip_cli.run_folder import read_table
 
-DEVICE, CLOUD = "device-only", "cloud-only"
-LITTLE = 0.2  # of the gap between both ends
 CHEAP = 0.5  # of vanilla OG's cost in the cloud
 UNSCORED = "no scores: the dataset gives no reference images"
 
@@ -64,7 +59,7 @@ def hiding_is_free(config: Config, blocks: list[Block], source: str) -> Claim:
         changes = [difference(block.run, score, *pair(k)) for score in ("fid", "clip")]
         if all(change.low == change.value == change.high == 0 for change in changes):
             return exactly(True, f"{block.label}, k={k}: the scores are the same")
-        return all_of([little(block, *names, f"{block.label}, k={k}") for names in (pair(k), pair(k)[::-1])])
+        return all_of([costs_little(block.run, *names, f"{block.label}, k={k}") for names in (pair(k), pair(k)[::-1])])
 
     words = "Hiding the prompt among candidates changes no image without caches: ObCLIP scores as Hybrid SD."
     paper = _each(blocks, lambda b, k: _paper_scores(b, ours(k)) + " against " + _paper_scores(b, pair(k)[1]))
@@ -79,7 +74,7 @@ def acceleration_is_cheap(config: Config, blocks: list[Block], acceleration: str
         return f"FID {in_words(rise)}, gap {in_words(difference(block.run, 'fid', DEVICE, CLOUD))}"
 
     def test(block: Block, k: int) -> Verdict:
-        return little(block, ours(k, acceleration), ours(k), f"{block.label}, k={k}")
+        return costs_little(block.run, ours(k, acceleration), ours(k), f"{block.label}, k={k}")
 
     def paper_figures(block: Block, k: int) -> str:
         rise = block.value(ours(k, acceleration), "fid_paper") - block.value(ours(k), "fid_paper")
@@ -91,15 +86,6 @@ def acceleration_is_cheap(config: Config, blocks: list[Block], acceleration: str
         "cache+reuse": "Cache, skip and shared attention maps together cost little quality.",
     }[acceleration]
     return scored_claim(config, blocks, words, source, _each(blocks, paper_figures), test, figures)
-
-
-def little(block: Block, method: str, than: str, what: str) -> Verdict:
-    """Whether FID rises from `than` to `method` by less than a fifth of the gap between both ends."""
-    gap = difference(block.run, "fid", DEVICE, CLOUD)
-    if gap.low <= 0:
-        return untested(f"{what}: the gap between both ends, FID {in_words(gap)}, cannot be told from 0")
-    left = combined(block.run, "fid", {method: 1.0, than: -1.0, DEVICE: -LITTLE, CLOUD: LITTLE})
-    return below(left, 0.0, f"{what}: FID's rise less {LITTLE:.0%} of the gap,")
 
 
 def better_than_device(config: Config, blocks: list[Block], acceleration: str, source: str) -> Claim:

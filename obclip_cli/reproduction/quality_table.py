@@ -6,17 +6,22 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli import runs
+from obclip_cli.benchmark import ProgressBar
 from obclip_cli.benchmark import caption as run_caption
 from obclip_cli.config import Config
 from obclip_cli.report.plots import plot_tradeoff
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import KEYS, PAPER, beside, paper_table
-from obclip_cli.reproduction.scoreboard import REPEATS, Board, Row, baseline_rows, hybrid_rows
+from obclip_cli.reproduction.finished_runs import measured_on, run_of
+from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.scoreboard import CACHE, ROUNDS, Board, Row, baseline_rows, hybrid_rows, measure
+from obclip_cli.reproduction.switch_points import paper_settings
 from obclip_cli.run_folder import read_table
 
-PRESETS = {10: "paper_k10", 5: "paper_k5"}
 QUOTED = "HE-Diffusion (quoted)"
 VANILLA = "vanilla OG"
+CAPTIONS = "captions"
+CAPTIONS_ON_MINI = 250
 # What only programs need.
 ONLY_IN_CSV = (
     "name",
@@ -63,12 +68,23 @@ class Block:
 
 def rows_of(config: Config, accelerations: tuple[str, ...]) -> list[Row]:
     """Baselines, then Hybrid SD and ObCLIP at each of the paper's switch points that the cloud's schedule has."""
-    longest = config.pair.cloud.steps or config.hybrid.steps
-    points = {k: preset for k, preset in PRESETS.items() if k <= longest}
-    return [
-        *baseline_rows(config),
-        *(row for k, preset in points.items() for row in hybrid_rows(config, k, preset, accelerations)),
-    ]
+    hybrids = [hybrid_rows(config, k, preset, accelerations) for k, preset in paper_settings(config)]
+    return [*baseline_rows(config), *(row for rows in hybrids for row in rows)]
+
+
+def measure_captions(config: Config, folder: Path, progress: ProgressBar) -> Board:
+    """The rows that Tables 3, 4 and 5 have in common, for one candidate: one run, whichever of them comes first."""
+    return measure(config, rows_of(config, ("", CACHE)), folder, progress, name=CAPTIONS, candidates=1)
+
+
+def planned_captions(config: Config) -> Planned:
+    """What `measure_captions` runs."""
+    return Planned(config, [row.run for row in rows_of(config, ("", CACHE))])
+
+
+def captions_run(config: Config, folder: Path) -> Path:
+    """The run folder of `measure_captions` where everything is here."""
+    return run_of(config, [row.run for row in rows_of(config, ("", CACHE))], folder, name=CAPTIONS)
 
 
 def method_name(method: str, k: int | None, acceleration: str) -> str:
@@ -146,9 +162,7 @@ def where_measured(config: Config, boards: list[Board]) -> str:
     )
     if missing := next((board.missing for board in boards if board.missing), ""):
         return f"Pair {config.pair.name}. Scores and seconds are empty: {missing}. {counted} Runs: {names}."
-    seconds = (
-        f"Seconds: the cloud's part, median of {REPEATS} on {runs.environment()['processor']}; the paper's on a V100."
-    )
+    seconds = f"Seconds: the cloud's part, median of {ROUNDS} on {measured_on(boards[0].run)}; the paper's on a V100."
     analogue = (
         " An analogue of the paper's experiment on small models: its scores show trends and are not comparable with "
         "the paper's figures, nor are its costs but for cloud_share, the cloud's cost against cloud-only."

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 from diffusers import DiffusionPipeline
 
@@ -10,6 +11,7 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
 from obclip_cli.cost.latency import PROMPT, real_weights, synchronise
 from obclip_cli.diffusion.denoise import Stretch
+from obclip_cli.metrics.intervals import Estimate, of_mean
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.work import ProgressBar
 
@@ -37,7 +39,8 @@ def seconds_of(config: Config, parts: list[Part], rounds: int, progress: Progres
     latent: the work is the same.
     """
     sides = {"cloud": config.pair.cloud, "device": config.pair.device}
-    pipelines = {side: real_weights(config.pair, model) for side, model in sides.items()}
+    used = {part.side for part in parts}
+    pipelines = {side: real_weights(config.pair, model) for side, model in sides.items() if side in used}
     advance = progress("latency", len(parts) * (rounds + 1))
     for part in parts:
         start = part.stretch.start
@@ -68,3 +71,9 @@ def spread(times: pd.DataFrame) -> pd.DataFrame:
     """Median, least and most seconds over the rounds, by part and n."""
     found = times.groupby(["part", "n"], sort=False)["seconds"].agg(["median", "min", "max"]).reset_index()
     return found.rename(columns={"median": "seconds", "min": "seconds_low", "max": "seconds_high"})
+
+
+def ratio(times: pd.DataFrame, part: str, to: str) -> Estimate:
+    """How many times as long a part takes as another: the mean over rounds, with its interval."""
+    seconds = {name: found.set_index("round")["seconds"] for name, found in times.groupby("part")}
+    return of_mean((seconds[part] / seconds[to]).to_numpy(dtype=float), np.random.default_rng(0))

@@ -1,30 +1,26 @@
 """The rows of the paper's tables: run and scored where weights and data are here, counted in any case."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from obclip_cli import pairs, runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
-from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, compose_config
-from obclip_cli.cost.latency import PROMPT, real_weights, repeated
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation import Method
-from obclip_cli.protocol import CloudRequest
+from obclip_cli.reproduction.rounds import Part, seconds_of, spread
 from obclip_cli.run_folder import read_table
 
 CACHE, REUSE = "cache", "cache+reuse"
 ACCELERATIONS = ("", CACHE, REUSE)
-REPEATS = 2
+ROUNDS = 3
 LATENCY = "latency.csv"
 
 
@@ -155,16 +151,12 @@ def costs(config: Config, method: Method, candidates: int) -> dict[str, Any]:
 
 def times(config: Config, rows: list[Row], candidates: int, progress: ProgressBar) -> pd.DataFrame:
     """Median seconds of the cloud's part for a batch of N."""
-    timed = [row for row in rows if row.run.switch_point > 0]
-    advance = progress("latency", len(timed))
-    pipeline = real_weights(config.pair, config.pair.cloud)
-    found = [{"run": row.run.name, "cloud_seconds": 0.0} for row in rows if row not in timed]
-    for row in timed:
+    parts = []
+    for row in rows:
         stretch = split(config.pair, row.run.hybrid(config.hybrid.steps)).cloud
-        prompts = (PROMPT,) * (candidates if row.run.hidden else 1)
-        request = CloudRequest(prompts, stretch.steps, stretch.start, stretch.stop, stretch.guidance_scale, config.seed)
-        server = CloudServer(pipeline, batch=config.rows_at_once, cache=row.run.cache)
-        seconds = median(repeated(partial(server.denoise, request), REPEATS))
-        found.append({"run": row.run.name, "cloud_seconds": float(f"{seconds:.3g}")})
-        advance(1)
-    return pd.DataFrame(found)
+        if stretch.start < stretch.stop:
+            n = candidates if row.run.hidden else 1
+            parts.append(Part(row.run.name, "cloud", stretch, n, row.run.cache))
+    found = spread(seconds_of(config, parts, ROUNDS, progress)).set_index("part")["seconds"]
+    seconds = [float(f"{found.get(row.run.name, 0.0):.3g}") for row in rows]
+    return pd.DataFrame({"run": [row.run.name for row in rows], "cloud_seconds": seconds})

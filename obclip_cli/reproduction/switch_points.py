@@ -1,15 +1,17 @@
 """The paper's switch points and accelerations for a pair, and what a cloud with a schedule of its own needs."""
 
 from obclip_cli.config import Config
+from obclip_cli.pairs import compose_pair
 
-LCM = "lcmsdxl-koala"
 ONE_SCHEDULE = ((10, "paper_k10"), (5, "paper_k5"))
-OWN_SCHEDULE = ((4, "paper_lcm"),)
+SWITCH_POINT, SHIFT = 4, 8  # behind LCM-SDXL's 8 steps (arXiv 2510.04153, Table 4)
+OWN_SCHEDULE = ((SWITCH_POINT, "paper_lcm"),)
 
 
 def default_split(pair: str) -> list[str]:
-    """Overrides without which the default k lies beyond the LCM cloud's 8 steps (arXiv 2510.04153, Table 4)."""
-    return ["hybrid.switch_point=4", "hybrid.timestep_shift=8"] if pair == LCM else []
+    """Overrides for a pair whose cloud has a schedule of its own, beyond which the default k may lie; else none."""
+    has_own = compose_pair(pair).cloud.steps is not None
+    return [f"hybrid.switch_point={SWITCH_POINT}", f"hybrid.timestep_shift={SHIFT}"] if has_own else []
 
 
 def paper_settings(config: Config) -> tuple[tuple[int, str], ...]:

@@ -9,7 +9,8 @@ import pytest
 from experiments.table4 import claims, finding, own_rows, run, shared_rows, shifted_fids
 from obclip_cli.config import compose_config
 from obclip_cli.reproduction.claims import NOT_TESTABLE
-from obclip_cli.reproduction.own_schedule import own_schedule, paper_setting, shared_schedule
+from obclip_cli.reproduction.own_schedule import own_schedule, shared_schedule
+from obclip_cli.reproduction.switch_points import default_split
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]
@@ -42,7 +43,7 @@ def test_reproduce_writes_both_settings_beside_the_paper(obclip: Obclip, tiny_pa
 
 @pytest.mark.slow
 def test_without_weights_costs_are_filled_and_claims_are_untested(tmp_path: Path) -> None:
-    config = compose_config(["pair=lcmsdxl-koala", "dataset=mjhq", *paper_setting("lcmsdxl-koala")])
+    config = compose_config(["pair=lcmsdxl-koala", "dataset=mjhq", *default_split("lcmsdxl-koala")])
     text = run(config, tmp_path, lambda *_: lambda _: None)
     table = pd.read_csv(tmp_path / "table4.csv")
     assert "not whole on this machine" in text and table["fid"].isna().all()

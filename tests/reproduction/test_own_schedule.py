@@ -3,14 +3,15 @@
 import pytest
 
 from obclip_cli.config import check, compose_config
-from obclip_cli.reproduction.own_schedule import own_schedule, paper_setting, shared_schedule
+from obclip_cli.reproduction.own_schedule import own_schedule, shared_schedule
+from obclip_cli.reproduction.switch_points import default_split
 
-LCM = ["pair=lcmsdxl-koala", *paper_setting("lcmsdxl-koala")]
+LCM = ["pair=lcmsdxl-koala", *default_split("lcmsdxl-koala")]
 
 
 def test_only_a_cloud_with_steps_of_its_own_needs_the_papers_switch_point() -> None:
-    assert paper_setting("lcmsdxl-koala") == ["hybrid.switch_point=4", "hybrid.timestep_shift=8"]
-    assert paper_setting("mini") == paper_setting("sdxl-koala") == []
+    assert default_split("lcmsdxl-koala") == ["hybrid.switch_point=4", "hybrid.timestep_shift=8"]
+    assert default_split("mini") == default_split("sdxl-koala") == []
 
 
 def test_sdxl_and_lcm_sdxl_stand_for_each_other() -> None:
