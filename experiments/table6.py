@@ -40,7 +40,7 @@ ATTRIBUTES = 3
 
 def overrides(pair: str) -> list[str]:
     """Templates with three attributes; shared maps run all 30 candidates of each prompt."""
-    return portraits(pair, ATTRIBUTES, limit_on_mini=50)
+    return portraits(pair, ATTRIBUTES, limit_on_mini=40)
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
