@@ -70,8 +70,9 @@ def acceleration_is_cheap(config: Config, blocks: list[Block], acceleration: str
     """Holds where FID rises by less than a fifth of the gap between both ends."""
 
     def figures(block: Block, k: int) -> str:
-        rise = difference(block.run, "fid", ours(k, acceleration), ours(k))
-        return f"FID {in_words(rise)}, gap {in_words(difference(block.run, 'fid', DEVICE, CLOUD))}"
+        fid, clip = (difference(block.run, score, ours(k, acceleration), ours(k)) for score in ("fid", "clip"))
+        gap = difference(block.run, "fid", DEVICE, CLOUD)
+        return f"FID {in_words(fid)}, gap {in_words(gap)}, CLIP {in_words(clip)}"
 
     def test(block: Block, k: int) -> Verdict:
         return costs_little(block.run, ours(k, acceleration), ours(k), f"{block.label}, k={k}")

@@ -15,7 +15,7 @@ from tests.conftest import Run, assert_one_line_error
 from tests.reproduction.hand_made import hand_made_block
 
 Obclip = Callable[..., Run]
-FAST = ["hybrid.steps=10", "dataset.limit=3"]
+FAST = ["hybrid.steps=5", "hybrid.switch_point=5", "dataset.limit=3"]  # which leaves out k=10
 
 
 def test_reproduce_writes_both_blocks_and_the_claims_read_them(
@@ -42,7 +42,9 @@ def test_reproduce_writes_both_blocks_and_the_claims_read_them(
 
     assert obclip("reproduce", "table2", "-o", str(tmp_path), *tiny_pair, *FAST).code == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # finished runs are not made again
-    config = compose_config([*portraits("mini", 1, limit_on_mini=3), *tiny_pair, "hybrid.steps=10"])
+    config = compose_config(
+        [*portraits("mini", 1, limit_on_mini=3), *tiny_pair, "hybrid.steps=5", "hybrid.switch_point=5"]
+    )
     found = claims(config, tmp_path)
     assert len(found) == 7 and all(claim.paper and claim.ours and claim.verdict.why for claim in found)
 
