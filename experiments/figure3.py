@@ -40,7 +40,7 @@ PANELS = {"fid": "FID ↓", "clip": "CLIP score ↑", AGAINST: "FID, server firs
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions; on `mini` so many for each seed."""
-    return [*captions(pair, limit_on_mini=75), *default_split(pair)]
+    return [*captions(pair, limit_on_mini=60), *default_split(pair)]
 
 
 def planned(config: Config) -> list[Planned]:

@@ -48,7 +48,7 @@ PANELS = {
 
 def overrides(pair: str) -> list[str]:
     """Portraits with two sensitive attributes, so that every prompt has candidates to be replaced by."""
-    return [*portraits(pair, 2, limit_on_mini=100), *default_split(pair)]
+    return [*portraits(pair, 2, limit_on_mini=80), *default_split(pair)]
 
 
 def planned(config: Config) -> list[Planned]:

@@ -40,7 +40,7 @@ COSTS = {"cloud_tmac": "cloud, T multiply-accumulates", "bytes_down": "bytes dow
 
 def overrides(pair: str) -> list[str]:
     """The pair's captions."""
-    return [*captions(pair, limit_on_mini=100), *default_split(pair)]
+    return [*captions(pair, limit_on_mini=80), *default_split(pair)]
 
 
 def planned(config: Config) -> list[Planned]:

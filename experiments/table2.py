@@ -44,7 +44,7 @@ DEARER, FALL = 1.1, 0.05
 
 def overrides(pair: str) -> list[str]:
     """Templates with one attribute; the second block takes two, and runs all candidates where maps are shared."""
-    return [*portraits(pair, 1, limit_on_mini=60), *default_split(pair)]
+    return [*portraits(pair, 1, limit_on_mini=75), *default_split(pair)]
 
 
 def planned(config: Config) -> list[Planned]:

@@ -45,7 +45,7 @@ ATTRIBUTES = 3
 
 def overrides(pair: str) -> list[str]:
     """Templates with three attributes; shared maps run all 30 candidates of each prompt."""
-    return [*portraits(pair, ATTRIBUTES, limit_on_mini=40), *default_split(pair)]
+    return [*portraits(pair, ATTRIBUTES, limit_on_mini=30), *default_split(pair)]
 
 
 def planned(config: Config) -> list[Planned]:

@@ -29,7 +29,7 @@ class Experiments:
 
     def __init__(self, progress: Progress, names: list[str]) -> None:
         self.progress, self.names = progress, names
-        self.whole = progress.add_task("", total=len(names))
+        self.whole = progress.add_task("", total=len(names), visible=len(names) > 1)
         self.inner: list[TaskID] = []
 
     def begin(self, name: str) -> Bar:
@@ -38,7 +38,8 @@ class Experiments:
         left = self.names[place + 1 :]
         remain = f"; then {', '.join(left)}" if left else ""
         self.progress.update(self.whole, completed=place, description=f"{name} ({place + 1} of {len(self.names)})")
-        self.progress.console.print(f"[bold]{name}[/]{remain}", highlight=False)
+        if left or place:
+            self.progress.console.print(f"[bold]{name}[/]{remain}", highlight=False)
         for task in self.inner:
             self.progress.remove_task(task)
         self.inner = []

@@ -104,12 +104,18 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
 
 
 def _run(name: str, experiment: Experiment, config: Config, folder: Path, display: Experiments) -> str | UserError:
-    """What an experiment shows, or why it could not be run; the others go on."""
+    """What an experiment shows, or why it could not be run; the others go on.
+
+    Raises:
+        UserError: there are no others.
+    """
     started = time.monotonic()
     bar = display.begin(name)
     try:
         text = experiment.run(config, folder, bar)
     except UserError as error:
+        if display.names == [name]:
+            raise
         display.say(f"{name} was not run: {error}")
         return error
     minutes, seconds = divmod(round(time.monotonic() - started), 60)

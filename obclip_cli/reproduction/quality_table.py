@@ -21,7 +21,7 @@ from obclip_cli.run_folder import read_table
 QUOTED = "HE-Diffusion (quoted)"
 VANILLA = "vanilla OG"
 CAPTIONS = "captions"
-CAPTIONS_ON_MINI = 250
+CAPTIONS_ON_MINI = 200
 # What only programs need.
 ONLY_IN_CSV = (
     "name",
