@@ -158,7 +158,7 @@ def described(config: Config, run_folder: Path, missing: str) -> str:
         f"{TITLE}. Parameters (M) and T multiply-accumulates for {IMAGES} images: counted on the UNets without "
         "weights, by the paper's convention (one attention product in large models, none in compressed ones; two "
         f"passes a step for LCM-SDXL too). {measured}{trends} Columns `{PAPER}`: as printed, on MS-COCO or MJHQ, "
-        "seconds on a V100. "
+        "seconds on a V100. Hybrid SD, vanilla OG and HE-Diffusion have no place here: each model runs alone. "
         f"The paper's slips: koala-700m's FID is {koala:.2f} here and {other:.2f} in its "
         f"Table 4; the parameter counts of koala-700m and lcm-sdxl are swapped. Run: runs/{run_folder.name}."
     )

@@ -12,10 +12,12 @@ from obclip_cli.benchmark import load_pair
 from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.device.choice import Choice, Chooser
+from obclip_cli.errors import UserError
 from obclip_cli.evaluation import Method
+from obclip_cli.hiding import hide_all
 from obclip_cli.metrics.attribute_accuracy import attribute_hits
 from obclip_cli.metrics.examiner import Sight, load_examiner
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates
+from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.work import ProgressBar, generate_images
 
@@ -42,11 +44,14 @@ def utility_of_draws(config: Config, lambdas: Sequence[float], progress: Progres
 
 
 def _samples(config: Config, largest: float) -> tuple[list[Sample], list[CandidateSet]]:
-    """The dataset's prompts whose N allows every λ, with their candidates."""
+    """The dataset's prompts whose N allows every λ, with all their candidates."""
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    samples = load_dataset(config.dataset).samples(config.seed)
-    sets = [build_candidates(sample.prompt, taxonomy, max_candidates=MANY) for sample in samples]
-    kept = [(s, found) for s, found in zip(samples, sets, strict=True) if largest <= 1 - 1 / len(found.prompts)]
+    everything = PrivacyConfig("all", max_candidates=MANY)
+    hidden = hide_all(load_dataset(config.dataset).samples(config.seed), everything, taxonomy)
+    pairs = zip(hidden.samples, hidden.sets, strict=True)
+    kept = [(sample, found) for sample, found in pairs if largest <= 1 - 1 / len(found.prompts)]
+    if not kept:
+        raise UserError(f"no prompt of {config.dataset['name']} has candidates enough for lambda={largest}")
     return [sample for sample, _ in kept], [found for _, found in kept]
 
 
@@ -63,6 +68,7 @@ def _measure(
 ) -> pd.DataFrame:
     """Generate once for λ = 0, again only what a missing candidate changes, and score each λ."""
     pair, judge = load_pair(config), load_examiner(config)
+    asked = [name for name in _sensitive(config) if name in judge.labels and any(name in s.labels for s in samples)]
     method = Method("hidden", "server_first", config.hybrid.switch_point, hidden=True)
     changed = {
         lambda_: [i for i, choice in enumerate(choices) if choice is not None and not choice.keeps_own]
@@ -87,10 +93,14 @@ def _measure(
                     top=1,
                 )
             )
-            for head in ("gender", "tone")
+            for head in asked
         ]
         rows.append({"lambda": lambda_, "images": len(samples), "replaced": len(places), "right": mean(shares)})
     return pd.DataFrame(rows)
+
+
+def _sensitive(config: Config) -> list[str]:
+    return list(load_taxonomy(taxonomy_path(config.pair.taxonomy)).attributes)
 
 
 def _sent(choice: Choice | None) -> CandidateSet:

@@ -1,0 +1,46 @@
+"""What is committed in results/ has runs behind it, and comes out again."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from obclip_cli.config import compose_config
+from obclip_cli.reproduction.experiments import experiment_names, load_experiment
+
+RESULTS = Path(__file__).parent.parent / "results"
+KINDS = ("csv", "md", "tex", "png")
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_is_there_and_names_its_runs(name: str) -> None:
+    assert all((RESULTS / f"{name}.{kind}").stat().st_size for kind in KINDS)
+    page = (RESULTS / "README.md").read_text()
+    assert f"({name}.png)" in page
+    named = set(re.findall(r"runs/([\w.-]+\w)", (RESULTS / f"{name}.md").read_text()))
+    assert named or name == "figure12"  # which has its run named on the page
+    for run in named:
+        assert f"runs/{run}" in page
+        assert (RESULTS / "runs" / run / "config.yaml").exists() and (
+            RESULTS / "runs" / run / "environment.json"
+        ).exists()
+
+
+def test_no_run_is_left_that_nothing_names() -> None:
+    page = (RESULTS / "README.md").read_text()
+    runs = {path.name for path in (RESULTS / "runs").iterdir()} - {"model-card"}  # named by the model card
+    assert runs and all(f"runs/{run}" in page for run in runs)
+
+
+@pytest.mark.slow
+def test_a_cheap_experiment_comes_out_as_committed(tmp_path: Path) -> None:
+    """Figure 9 on `mini`: every mean lies within the committed 95 % interval."""
+    figure9 = load_experiment("figure9")
+    figure9.run(compose_config(figure9.overrides("mini")), tmp_path, lambda *_: lambda _: None)
+    again, committed = (pd.read_csv(folder / "figure9.csv") for folder in (tmp_path, RESULTS))
+    assert list(again["step"]) == list(committed["step"]) and len(again) == 25
+    for comparison in ("previous_step", "other_gender", "other_noise", "other_prompt"):
+        known = committed[comparison].notna()
+        low, high = (committed.loc[known, f"{comparison}_{end}"] for end in ("low", "high"))
+        assert known.sum() >= 24 and again.loc[known, comparison].between(low, high).all()
