@@ -184,8 +184,8 @@ def described(config: Config, run_folder: Path, missing: str) -> str:
     return (
         f"{TITLE}. T multiply-accumulates: counted on the architectures by the paper's convention, "
         f"{config.hybrid.steps} steps. {timed} Speed-ups are over vanilla OG with the same N. Columns `{PAPER}`: as "
-        f"printed, seconds on a V100. `{TOTAL}`: ObCLIP with cache and reuse, and the device's steps. Device-only costs the "
-        f"cloud nothing; HE-Diffusion the paper quotes with {_encrypted()} s, in its Table 2. "
+        f"printed, seconds on a V100. `{TOTAL}`: ObCLIP with cache and reuse, and the device's steps. Device-only "
+        f"costs the cloud nothing; HE-Diffusion the paper quotes with {_encrypted()} s, in its Table 2. "
         f"Run: runs/{run_folder.name}."
     )
 
