@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from obclip_cli.config import ModelConfig, PairConfig, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import ModelConfig, PairConfig
 from obclip_cli.diffusion import hub
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder

@@ -25,7 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from obclip_cli import runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
-from obclip_cli.config import CacheConfig, Config, HybridConfig, normalise_override, typed
+from obclip_cli.compose import normalise_override, typed
+from obclip_cli.config import CacheConfig, Config, HybridConfig
 from obclip_cli.errors import UserError
 from obclip_cli.methods import both_ends, configured_method
 from obclip_cli.resources import data_folder

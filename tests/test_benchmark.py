@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from obclip_cli import benchmark
-from obclip_cli.config import Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation import Method
 from obclip_cli.run_folder import RunFolder

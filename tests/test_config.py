@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.config import compose_config, plain
+from obclip_cli.compose import compose_config
+from obclip_cli.config import plain
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 

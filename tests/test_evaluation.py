@@ -5,7 +5,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from obclip_cli.benchmark import baselines_and_obclip, load_pair
-from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.data import Sample
 from obclip_cli.evaluation import Method
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates

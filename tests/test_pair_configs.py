@@ -6,7 +6,8 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from obclip_cli.config import SCHEDULERS, compose_config, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import SCHEDULERS, taxonomy_path
 from obclip_cli.cost.architectures import load_architecture, parameters_of
 from obclip_cli.cost.macs import pass_macs
 from obclip_cli.errors import UserError

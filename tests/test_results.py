@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.experiments import experiment_names, load_experiment
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from obclip_cli import runs
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.diffusion import hub
 from tests.fake_hub import COMMIT, serve
 from tests.tiny_checkpoints import save_tiny

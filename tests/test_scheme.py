@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-from obclip_cli.config import Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.protocol import CloudRequest, CloudResponse

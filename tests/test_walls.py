@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.resources import data_folder
 from obclip_cli.scheme import assemble

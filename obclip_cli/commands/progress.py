@@ -39,7 +39,7 @@ class Experiments:
         remain = f"; then {', '.join(left)}" if left else ""
         self.progress.update(self.whole, completed=place, description=f"{name} ({place + 1} of {len(self.names)})")
         if left or place:
-            self.progress.console.print(f"[bold]{name}[/]{remain}", highlight=False)
+            self.progress.console.print(f"[bold]{name}[/]{remain}", highlight=False, soft_wrap=True)
         for task in self.inner:
             self.progress.remove_task(task)
         self.inner = []

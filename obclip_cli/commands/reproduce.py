@@ -9,8 +9,8 @@ import typer
 
 from obclip_cli.commands import options as o
 from obclip_cli.commands.progress import Experiments, experiment_bars
-from obclip_cli.config import Config, nearest
-from obclip_cli.errors import UserError
+from obclip_cli.config import Config
+from obclip_cli.errors import UserError, nearest
 from obclip_cli.reproduction.experiments import Experiment, experiment_names, load_experiment
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
     from obclip_cli.reproduction import needs
 
     planned = [run for name, found in experiments.items() for run in _planned(found, configs[name])]
+    typer.echo(f"{next(iter(configs.values())).pair.name}: timing one step of the large model ...", err=True)
     typer.echo(needs.in_words(list(configs.values()), planned), err=True)
     if not agreed:
         if not sys.stdin.isatty():

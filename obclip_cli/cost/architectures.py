@@ -8,8 +8,7 @@ import torch
 import yaml
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 
-from obclip_cli.config import nearest
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, nearest
 from obclip_cli.resources import data_folder
 
 # SDXL is told its original size, crop corner and target size.

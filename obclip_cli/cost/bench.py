@@ -21,7 +21,8 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.commands.progress import progress_bars
-from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.latency import synchronise
 from obclip_cli.cost.macs import StepKind, step_kind, steps_macs

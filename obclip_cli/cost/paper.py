@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.config import NO_ACCELERATION, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION
 from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import pass_macs, steps_macs
 

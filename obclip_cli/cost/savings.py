@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from obclip_cli.config import NO_ACCELERATION, CacheConfig, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.macs import Macs, steps_macs
 from obclip_cli.diffusion.conditioning import is_guided

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from obclip_cli.config import nearest
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, nearest
 
 FOLDER = Path(__file__).resolve().parent / "templates"
 

@@ -12,8 +12,8 @@ from obclip_cli.attacks.knowledge import OWN_CORPUS, Knowledge
 from obclip_cli.attacks.scoring import score_run
 from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config, nearest, taxonomy_path
-from obclip_cli.errors import UserError
+from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.errors import UserError, nearest
 from obclip_cli.game.play import Game
 from obclip_cli.game.schemes import Scheme, all_schemes
 from obclip_cli.game.users import Users

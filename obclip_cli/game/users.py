@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from obclip_cli.config import nearest
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, nearest
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
 

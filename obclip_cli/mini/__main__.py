@@ -20,7 +20,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.benchmark import baselines_and_obclip, run_benchmark, run_name
 from obclip_cli.commands.progress import progress_bars
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference

@@ -35,11 +35,13 @@ def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str) -> Non
         axis.set_title(name, fontsize=9)
         axis.set_yticks(np.arange(rows), table.index, fontsize=7)
         axis.margins(x=0.18)
-        if len(series) > 1:
-            axis.legend(fontsize=7)
     axes[0][0].invert_yaxis()
     figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    below = 0.35 / size[1] if len(labels) > 1 else 0.0
+    if len(labels) > 1:
+        figure.legend(handles, labels, fontsize=7, ncols=len(labels), loc="lower center")
+    figure.tight_layout(rect=(0, below, 1, 1))
     save_figure(figure, path)
 
 

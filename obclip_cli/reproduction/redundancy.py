@@ -18,7 +18,8 @@ from diffusers import DiffusionPipeline
 from obclip_cli import pairs, runs
 from obclip_cli.cloud.accelerate import attached
 from obclip_cli.cloud.accelerate.position import Position
-from obclip_cli.config import Config, compose_config, plain, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory

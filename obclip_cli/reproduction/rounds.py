@@ -43,8 +43,8 @@ def seconds_of(config: Config, parts: list[Part], rounds: int, progress: Progres
     pipelines = {side: real_weights(config.pair, model) for side, model in sides.items() if side in used}
     advance = progress("latency", len(parts) * (rounds + 1))
     for part in parts:
-        start = part.stretch.start
-        _timed(config, pipelines[part.side], replace(part, stretch=replace(part.stretch, stop=start + 1)))
+        first = min(part.stretch.start + 1, part.stretch.stop)
+        _timed(config, pipelines[part.side], replace(part, stretch=replace(part.stretch, stop=first)))
         advance(1)
     found = []
     for place in range(rounds):
@@ -57,6 +57,8 @@ def seconds_of(config: Config, parts: list[Part], rounds: int, progress: Progres
 
 def _timed(config: Config, pipeline: DiffusionPipeline, part: Part) -> float:
     stretch = part.stretch
+    if stretch.start == stretch.stop:  # the other side runs all steps
+        return 0.0
     prompts = (PROMPT,) * part.n
     request = CloudRequest(prompts, stretch.steps, stretch.start, stretch.stop, stretch.guidance_scale, config.seed)
     server = CloudServer(pipeline, batch=config.rows_at_once, cache=part.cache)

@@ -8,7 +8,8 @@ import pandas as pd
 
 from obclip_cli import pairs, runs
 from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
-from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import load_dataset
@@ -154,9 +155,7 @@ def times(config: Config, rows: list[Row], candidates: int, progress: ProgressBa
     parts = []
     for row in rows:
         stretch = split(config.pair, row.run.hybrid(config.hybrid.steps)).cloud
-        if stretch.start < stretch.stop:
-            n = candidates if row.run.hidden else 1
-            parts.append(Part(row.run.name, "cloud", stretch, n, row.run.cache))
+        parts.append(Part(row.run.name, "cloud", stretch, candidates if row.run.hidden else 1, row.run.cache))
     found = spread(seconds_of(config, parts, ROUNDS, progress)).set_index("part")["seconds"]
-    seconds = [float(f"{found.get(row.run.name, 0.0):.3g}") for row in rows]
+    seconds = [float(f"{found[row.run.name]:.3g}") for row in rows]
     return pd.DataFrame({"run": [row.run.name for row in rows], "cloud_seconds": seconds})

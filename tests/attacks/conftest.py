@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from obclip_cli.attacks.scoring import LEAK
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.game.run import Arena, schemes_of, users_for
 
 Verdicts = Callable[[str, str], pd.Series]

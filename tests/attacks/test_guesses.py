@@ -18,7 +18,8 @@ from obclip_cli.attacks.surface import Surface
 from obclip_cli.attacks.timing import Timing
 from obclip_cli.attacks.traffic import Traffic
 from obclip_cli.attacks.transcript import Exchange, Transcript, read_transcripts, write_transcripts
-from obclip_cli.config import compose_config, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import taxonomy_path
 from obclip_cli.device.broken import own_pronouns
 from obclip_cli.device.client import Query
 from obclip_cli.errors import UserError

@@ -31,6 +31,7 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
         "scores.csv",
         "table.csv",
         "table.md",
+        "table.tex",
         "scores.png",
         "images.png",
     }

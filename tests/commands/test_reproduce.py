@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from obclip_cli.commands import reproduce
-from obclip_cli.config import Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 from obclip_cli.pairs import NO_RUN, pair_names
 from obclip_cli.reproduction import needs
@@ -95,7 +96,7 @@ def test_an_experiment_that_cannot_run_does_not_stop_the_others(
     page = (tmp_path / "README.md").read_text()
     assert "what first shows" in page and "what third shows" in page
     assert "## Second\n\nNot run: no weights; get some" in page and "second.png" not in page
-    assert "Of 2 claims: 2 holds" in page and (tmp_path / "claims.md").exists()
+    assert "Of 2 claims 2 hold," in page and (tmp_path / "claims.md").exists()
     assert "first" in run.err and "then second, third" in run.err
 
 

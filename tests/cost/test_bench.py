@@ -66,7 +66,10 @@ def test_the_table_compares_each_method_with_vanilla_og(
     monkeypatch.setattr(bench, "CANDIDATES", (2,))
     bench.main(output=tmp_path)
     table = pd.read_csv(tmp_path / "speed.csv").set_index(["k", "method"])
-    assert {path.name for path in tmp_path.iterdir()} == {"speed.csv", "speed.md", "speed.png", "environment.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"speed.{kind}" for kind in ("csv", "md", "tex", "png")),
+        "environment.json",
+    }
     bare = table.loc[(5, "ObCLIP")]
     assert bare["speedup_measured"] == bare["speedup_by_macs"] == 5.0
     assert bare["measured_over_macs"] == 1.0

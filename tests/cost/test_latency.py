@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.latency import measure_pair, random_weights, repeated, summarised
 from obclip_cli.cost.random_weights import random_pipeline

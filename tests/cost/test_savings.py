@@ -2,7 +2,8 @@
 
 import pytest
 
-from obclip_cli.config import NO_ACCELERATION, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import NO_ACCELERATION
 from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.cost.savings import PARTS, savings

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.data import Dataset, load_dataset
 from obclip_cli.errors import UserError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.data import Dataset, load_dataset
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder

@@ -8,7 +8,8 @@ import torch
 import yaml
 from PIL import Image
 
-from obclip_cli.config import compose_config, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import taxonomy_path
 from obclip_cli.data import Dataset, load_dataset
 from obclip_cli.data.templates import FOLDER, load_templates
 from obclip_cli.errors import UserError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.device.secret import create_secret
 from obclip_cli.scheme import assemble, oblivious_generation
 

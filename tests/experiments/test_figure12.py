@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments.figure12 import claims
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 
 ROWS = "sd-v1.4+bk-sdm-small {} k=5 N=6"
 ONE, SIX = ROWS.format("cloud-only"), ROWS.format("ObCLIP+cache+reuse")

@@ -9,7 +9,8 @@ import torch
 
 import experiments.figure4 as figure4
 from obclip_cli.benchmark import load_pair
-from obclip_cli.config import compose_config, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import taxonomy_path
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.claims import NOT_TESTABLE
 from obclip_cli.reproduction.redundancy import CANDIDATE, NOISE, PREVIOUS, PROMPT
 from tests.conftest import Run, assert_one_line_error

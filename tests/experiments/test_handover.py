@@ -9,7 +9,7 @@ import torch
 
 from experiments.handover import AGAINST, CLOUD_ONLY, distances_to_cloud, finding, methods, overrides
 from experiments.handover import run as run_experiment
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from tests.conftest import Run
 
 

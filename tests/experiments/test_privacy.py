@@ -8,7 +8,7 @@ import pytest
 
 import experiments.privacy as privacy
 from obclip_cli.commands import reproduce
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.table2 import IN_TURN, SECONDS, as_cheap_as_hybrid, claims
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from obclip_cli.reproduction.datasets import portraits
 from tests.conftest import Run, assert_one_line_error

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.table3 import claims, paper_rows
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.claims import HOLDS, NOT_TESTABLE
 from obclip_cli.reproduction.datasets import captions
 from tests.conftest import Run

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.table4 import claims, finding, own_rows, run, shared_rows, shifted_fids
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.claims import NOT_TESTABLE
 from obclip_cli.reproduction.own_schedule import own_schedule, shared_schedule
 from obclip_cli.reproduction.switch_points import default_split

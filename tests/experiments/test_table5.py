@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import experiments.table5 as table5
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from tests.conftest import Run

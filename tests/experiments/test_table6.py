@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.table6 import as_well_as_fewer, claims, independent
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from obclip_cli.reproduction.datasets import portraits

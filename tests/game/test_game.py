@@ -8,7 +8,8 @@ import pytest
 
 from obclip_cli import runs
 from obclip_cli.attacks.transcript import FILE, read_transcripts
-from obclip_cli.config import compose_config, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import taxonomy_path
 from obclip_cli.device.client import Query
 from obclip_cli.device.rivals import WordPerturbation
 from obclip_cli.diffusion.models import load_pipeline

@@ -56,8 +56,9 @@ def test_the_page_has_every_claim_and_the_right_count(tmp_path: Path) -> None:
     verdicts = [exactly(True, "1 = 1"), exactly(False, "1 | 2"), untested("no weights"), untested("no data")]
     claims = [Claim(f"claim {i}", "Fig. 3", "1", "2", verdict) for i, verdict in enumerate(verdicts)]
     summary = write_claims(claims, tmp_path)
-    assert summary == "Of 4 claims: 1 holds, 1 does not hold, 2 not testable here."
+    assert summary == "Of 4 claims 1 hold, 1 do not hold, 2 are not testable here."
     page = (tmp_path / "claims.md").read_text()
-    assert summary in page and r"1 \| 2" in page
+    assert summary in page and "* **does not hold**: 1 | 2" in page
+    assert all(f"## {number}. {claim.claim} (Fig. 3)" in page for number, claim in enumerate(claims, start=1))
     stored = pd.read_csv(tmp_path / "claims.csv")
     assert list(stored["verdict"]) == [HOLDS, DOES_NOT_HOLD, NOT_TESTABLE, NOT_TESTABLE]

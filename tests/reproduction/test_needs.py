@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from obclip_cli.config import Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
 from obclip_cli.cost.profile import profile_pair
 from obclip_cli.evaluation import Method
 from obclip_cli.methods import both_ends

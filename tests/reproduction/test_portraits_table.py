@@ -2,7 +2,7 @@
 
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.errors import UserError
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.portraits_table import PAPER_CANDIDATES, candidates_of, paper_rows, with_attributes

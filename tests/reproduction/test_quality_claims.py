@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.config import Config, compose_config
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from obclip_cli.reproduction.quality_claims import (
     acceleration_is_cheap,

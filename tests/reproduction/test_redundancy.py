@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction import redundancy
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
 from obclip_cli.reproduction.recording import DeepestFeatures

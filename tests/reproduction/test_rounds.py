@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.reproduction.rounds import Part, ratio, seconds_of, spread
 
@@ -25,3 +25,8 @@ def test_the_ratio_is_taken_round_by_round() -> None:
     rows = [("a", 0, 2.0), ("b", 0, 1.0), ("b", 1, 10.0), ("a", 1, 20.0)]
     found = ratio(pd.DataFrame(rows, columns=["part", "round", "seconds"]), "a", "b")
     assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
+
+
+def test_a_side_without_steps_takes_no_time(tiny_pair: list[str]) -> None:
+    parts = [Part("nothing", "device", Stretch(10, 10, 10, 2.0), 1)]
+    assert list(seconds_of(compose_config(tiny_pair), parts, 2, lambda *_: lambda _: None)["seconds"]) == [0.0, 0.0]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.reproduction.seeds import over_seeds, seeded, table_over_seeds
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from obclip_cli.benchmark import load_pair
-from obclip_cli.config import compose_config
+from obclip_cli.compose import compose_config
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.schedule import Split, split
 from obclip_cli.evaluation import Method, Pair

@@ -12,8 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import CloudServer
+from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION as OFF
-from obclip_cli.config import CacheConfig, compose_config
+from obclip_cli.config import CacheConfig
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest
