@@ -33,7 +33,7 @@ class Section:
 
     Attributes:
         name: what its files in the folder begin with.
-        text: what it shows, or why it was not run.
+        text: its caption and, after an empty line, what it shows; or why it was not run.
     """
 
     title: str
@@ -59,8 +59,9 @@ def write_page(folder: Path, sections: list[Section], claims: str) -> None:
 
 def _shown(section: Section) -> str:
     title, name = section.title, section.name
+    caption, _, finding = section.text.partition("\n\n")
     files = ", ".join(f"[{name}.{kind}]({name}.{kind})" for kind in ("md", "csv", "tex"))
-    return f"## {title}\n\n![{title}]({name}.png)\n\n{section.text}\n\nTable: {files}\n"
+    return f"## {title}\n\n![{title}]({name}.png)\n\n{finding}\n\n> {caption}\n\nTable: {files}\n"
 
 
 def _missing(section: Section) -> str:
