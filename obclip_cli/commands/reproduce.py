@@ -133,7 +133,7 @@ def _conclude(
     whole: bool,
 ) -> None:
     """Claims and, after all experiments, the page; raises the first error once the rest is safe."""
-    from obclip_cli.report.claims_page import claims_table, write_claims
+    from obclip_cli.report.claims_page import write_claims
     from obclip_cli.report.page import Section, write_page
 
     finished = {name: text for name, text in done.items() if isinstance(text, str)}
@@ -145,8 +145,8 @@ def _conclude(
         write_page(folder, sections, write_claims(found, folder))
     else:
         typer.echo("\n\n".join(finished.values()))
-        if found:
-            typer.echo(claims_table(found).to_string(index=False))
+        for claim in found:
+            typer.echo(f"\n{claim.claim} ({claim.source})\n  {claim.verdict.word}: {claim.verdict.why}")
     typer.echo(f"\nwritten to {folder}")
     if errors := [f"{name} ({error})" for name, error in done.items() if isinstance(error, UserError)]:
         raise UserError(f"not run: {'; '.join(errors)}; the rest is finished" if finished else errors[0])
