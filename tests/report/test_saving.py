@@ -11,7 +11,7 @@ from obclip_cli.report.saving import save_figure
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "figure.png"
+    path, open_before = tmp_path / "figure.png", plt.get_fignums()
     save_figure(plt.figure(), path)
     before = path.read_bytes()
     assert before.startswith(b"\x89PNG")
@@ -24,4 +24,4 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_figure(tmp_path: Path, monke
         save_figure(plt.figure(), path)
     monkeypatch.undo()
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["figure.png"]
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
