@@ -5,9 +5,9 @@ Ours runs ObCLIP without caches, so that only k changes: from k = 0, the device 
 
 from pathlib import Path
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.switch_points import cloud_steps, default_split

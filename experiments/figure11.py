@@ -7,11 +7,11 @@ candidate's maps before r, the paper's setting for reuse, and with them in every
 from dataclasses import replace
 from pathlib import Path
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.diffusion.schedule import split
-from obclip_cli.evaluation import Pair
-from obclip_cli.hiding import hide_all
+from obclip_cli.evaluation.generate import Pair
+from obclip_cli.evaluation.hiding import hide_all
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.redundancy import points

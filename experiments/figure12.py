@@ -8,11 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
-from obclip_cli.cost.paper import TABLES_COMPARED, TOLERANCE, compare, summary
-from obclip_cli.report.costs import write_figure12, write_paper_cells
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.claims import Claim, exactly
+from obclip_cli.reproduction.paper_costs import (
+    TABLES_COMPARED,
+    TOLERANCE,
+    compare,
+    summary,
+    write_figure12,
+    write_paper_cells,
+)
 
 TITLE = "Figure 12: what each step of the cloud costs"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, decode, initial_noise, run_steps, trajectory
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import split
-from obclip_cli.evaluation import Pair
+from obclip_cli.evaluation.generate import Pair
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.switch_points import cloud_steps, default_split

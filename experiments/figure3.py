@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import ORDERS, Config
-from obclip_cli.evaluation import Method
-from obclip_cli.images import StoredImages
+from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.plots import plot_images, plot_sweep
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.score_table import measured
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import paper_table
@@ -27,7 +29,7 @@ from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of, over_seeds, seeded, table_over_seeds
 from obclip_cli.reproduction.switch_points import default_split
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Figure 3: which side should go first"
 SEEDS = 4

@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import Config, HybridConfig, taxonomy_path
-from obclip_cli.evaluation import Method
-from obclip_cli.images import StoredImages
+from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
 from obclip_cli.metrics.intervals import of_mean, of_share
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.plots import plot_images
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.replacement_plot import plot_replacement
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested
@@ -30,7 +32,7 @@ from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of
 from obclip_cli.reproduction.switch_points import default_split
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Figure 4: how many steps must see the real prompt"
 # Whole steps of 25; finer where the paper's threshold lies.

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.redundancy_plots import plot_redundancy
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import redundancy

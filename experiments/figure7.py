@@ -6,9 +6,9 @@ method of its tables but HE-Diffusion, of which only figures are known.
 
 from pathlib import Path
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.scoreboard import baseline_rows, hybrid_rows

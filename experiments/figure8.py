@@ -14,20 +14,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method, Pair
-from obclip_cli.hiding import hide_all
+from obclip_cli.evaluation.generate import Pair
+from obclip_cli.evaluation.hiding import hide_all
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.claims import Claim, above, in_words, untested
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.redundancy import preset_point
 from obclip_cli.reproduction.shared_maps import candidate_images, every_candidate
 from obclip_cli.reproduction.switch_points import default_split, paper_settings
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Figure 8: attention maps shared by opposite genders"
 NAME = "figure8"

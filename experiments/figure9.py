@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import architecture_of
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.redundancy_plots import plot_redundancy
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import redundancy

@@ -13,14 +13,16 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.config import HANDOVERS, Config
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.cost.traffic import latent_bytes
-from obclip_cli.evaluation import Method
-from obclip_cli.images import StoredImages
-from obclip_cli.metrics.differences import difference
+from obclip_cli.evaluation.contrasts import difference
+from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
 from obclip_cli.report.plots import plot_scores
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import in_words
 from obclip_cli.reproduction.datasets import captions
@@ -28,7 +30,7 @@ from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import costs, what_is_missing
 from obclip_cli.reproduction.seeds import columns, estimate_of
 from obclip_cli.reproduction.switch_points import default_split
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Hand-over: restart the solver, or ship its history"
 SWITCH_POINTS = (5, 10, 15)

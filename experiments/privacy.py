@@ -10,14 +10,14 @@ import pandas as pd
 
 from obclip_cli import runs
 from obclip_cli.attacks import ATTACKS
-from obclip_cli.attacks.scoring import LEAK, WITHIN
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config, plain
 from obclip_cli.game.run import LAMBDA, Arena, run_matrix, schemes_of, users_for
+from obclip_cli.game.scoring import LEAK, WITHIN
 from obclip_cli.game.sweeps import MANY_TIMES, WITH_LAMBDA, lambda_sweep, query_sweep
 from obclip_cli.game.utility import utility_of_draws
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.privacy_plots import plot_nothing, plot_privacy
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import Claim, above, exactly, in_words, untested
 from obclip_cli.reproduction.datasets import captions

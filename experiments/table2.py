@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
 from obclip_cli.diffusion.schedule import split
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.claims import Claim, below, in_words, untested
 from obclip_cli.reproduction.datasets import portraits
 from obclip_cli.reproduction.needs import Planned
@@ -30,7 +30,7 @@ from obclip_cli.reproduction.quality_table import Block, method_name, read_block
 from obclip_cli.reproduction.rounds import Part, ratio, seconds_of
 from obclip_cli.reproduction.scoreboard import CACHE, REUSE, what_is_missing
 from obclip_cli.reproduction.switch_points import default_split
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Table 2: quality and cost with one and two sensitive attributes"
 SOURCE = "Table 2"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import Claim
 from obclip_cli.reproduction.datasets import captions

@@ -15,11 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
-from obclip_cli.benchmark import caption as scored_by
 from obclip_cli.config import Config
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.score import caption as scored_by
 from obclip_cli.report.bars import plot_bars
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
 from obclip_cli.reproduction.claims import Claim, Verdict, all_of, untested

@@ -11,27 +11,27 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar
-from obclip_cli.benchmark import caption as scored_by
 from obclip_cli.config import Config
-from obclip_cli.cost.architectures import load_architecture, parameters_of
-from obclip_cli.cost.paper import cells_of
 from obclip_cli.cost.profile import architecture_of
+from obclip_cli.diffusion.architectures import load_architecture, parameters_of
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.diffusion.schedule import split
-from obclip_cli.metrics.differences import difference
+from obclip_cli.evaluation.contrasts import difference
+from obclip_cli.evaluation.score import caption as scored_by
 from obclip_cli.report.bars import plot_bars
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, in_words, untested
 from obclip_cli.reproduction.datasets import captions
 from obclip_cli.reproduction.finished_runs import is_scored, measured_on
 from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.paper_costs import cells_of
 from obclip_cli.reproduction.quality_table import CAPTIONS_ON_MINI, captions_run, measure_captions, planned_captions
 from obclip_cli.reproduction.rounds import Part, seconds_of, spread
 from obclip_cli.reproduction.scoreboard import Board, Row, baseline_rows, costs, what_is_missing
 from obclip_cli.reproduction.switch_points import default_split
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 TITLE = "Table 5: the models alone"
 IMAGES, ROUNDS = 4, 5

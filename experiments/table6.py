@@ -7,10 +7,10 @@ prompts, so their variances add. It needs Table 2 in the same folder.
 
 from pathlib import Path
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
-from obclip_cli.metrics.differences import combined, difference
+from obclip_cli.evaluation.contrasts import combined, difference
 from obclip_cli.metrics.intervals import NORMAL_QUANTILE, Estimate, of_spread
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import Claim, Verdict, all_of, below, in_words, untested
 from obclip_cli.reproduction.datasets import portraits

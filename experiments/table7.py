@@ -15,23 +15,24 @@ from typing import Any
 
 import pandas as pd
 
-from obclip_cli import pairs, runs
-from obclip_cli.benchmark import ProgressBar
+from obclip_cli import runs
 from obclip_cli.config import Config, plain
-from obclip_cli.cost.paper import cells_of
+from obclip_cli.diffusion import pairs
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.report.bars import plot_bars
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import PAPER, beside, paper_table
 from obclip_cli.reproduction.claims import Claim, all_of, exactly, untested
 from obclip_cli.reproduction.finished_runs import measured_on
+from obclip_cli.reproduction.paper_costs import cells_of
 from obclip_cli.reproduction.rounds import Part, seconds_of
 from obclip_cli.reproduction.scoreboard import CACHE, REUSE, Row, baseline_rows, costs, hybrid_rows
 from obclip_cli.reproduction.speedups import RANGE, VANILLA, faster, growth, in_words, over_vanilla, ranges
 from obclip_cli.reproduction.switch_points import default_split, paper_settings
-from obclip_cli.run_folder import pair_weights, read_table
+from obclip_cli.runs import pair_weights, read_table
 
 TITLE = "Table 7: cost and latency by the number of candidates"
 CANDIDATES, ROUNDS = (4, 6), 5

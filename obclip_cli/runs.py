@@ -6,16 +6,21 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import yaml
 
-from obclip_cli.config import Config, plain
+from obclip_cli.config import Config, PairConfig, plain
 from obclip_cli.diffusion import hub
+from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
 
 FINISHED = ".finished"
@@ -174,3 +179,72 @@ def _processor() -> str:
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         name = lines[0].partition(":")[2].strip() if lines else name
     return f"{name}, {os.cpu_count()} cores"
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV file that a run has written.
+
+    Raises:
+        UserError: it is not one.
+    """
+    try:
+        return pd.read_csv(StringIO(path.read_text(encoding="utf-8")), keep_default_na=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not readable ({reason}); delete it and type the same command again") from error
+
+
+def pair_weights(pair: PairConfig) -> dict[str, str | None]:
+    """Which weights a pair has on this machine: the commit of a hub's copy, else a digest; None where nothing is."""
+    found: dict[str, str | None] = {}
+    for side, model in (("cloud", pair.cloud), ("device", pair.device)):
+        for copy in hub.copies(model):
+            digest = copy.revision or (weights_digest(copy.folder) if copy.folder else None)
+            found[f"{side}.{copy.key}"] = digest
+    judge = Path(resolve(pair.judge)) if pair.judge else None
+    found["judge"] = weights_digest(judge) if judge is not None and judge.is_dir() else None
+    return found
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder and try to write into it, before any work is done.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another folder with -o") from error
+
+
+ENDS = 1 << 20  # bytes of either end of a weight file
+
+
+def digest_of(parts: Iterable[bytes | str]) -> str:
+    """Sixteen hexadecimal digits of a sequence of texts or bytes; where one ends and the next begins counts."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        found.update(len(content).to_bytes(8, "big"))
+        found.update(content)
+    return found.hexdigest()[:16]
+
+
+def weights_digest(place: Path) -> str:
+    """Digest of a model's folder or file by its settings and by the size and both ends of each weight file.
+
+    Training changes every tensor, so that the ends of gigabytes are enough, and a run can ask at once.
+    """
+    files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    kept = [path for path in files if path.suffix in (".json", ".safetensors", ".bin", ".pth", ".pt", ".txt")]
+    return digest_of(part for path in kept for part in (path.name, str(path.stat().st_size), *_ends(path)))
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    with path.open("rb") as file:
+        first = file.read(ENDS)
+        file.seek(max(0, path.stat().st_size - ENDS))
+        return first, file.read()

@@ -8,10 +8,10 @@ from diffusers import UNet2DConditionModel
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import SCHEDULERS, taxonomy_path
-from obclip_cli.cost.architectures import load_architecture, parameters_of
 from obclip_cli.cost.macs import pass_macs
+from obclip_cli.diffusion.architectures import load_architecture, parameters_of
+from obclip_cli.diffusion.pairs import compose_pair, pair_names
 from obclip_cli.errors import UserError
-from obclip_cli.pairs import compose_pair, pair_names
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.resources import data_folder
 from tests.tiny_checkpoints import is_xl, tiny_unet_config

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from obclip_cli.compose import compose_config
+from obclip_cli.pipeline import assemble
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.resources import data_folder
-from obclip_cli.scheme import assemble
 
 PROMPT = "a woman firefighter with dark skin"
 
@@ -44,7 +44,7 @@ from obclip_cli.config import ModelConfig
 from obclip_cli.diffusion.models import load_pipeline
 pipeline = load_pipeline(ModelConfig({config.pair.cloud.path!r}), dtype="float32", device="cpu")
 Path("down").write_bytes(CloudServer(pipeline, batch=60).answer(Path("up").read_bytes()))
-secret = ("obclip_cli.device", "obclip_cli.prompts", "obclip_cli.scheme")
+secret = ("obclip_cli.device", "obclip_cli.prompts", "obclip_cli.pipeline")
 print([name for name in sys.modules if name.startswith(secret)])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)

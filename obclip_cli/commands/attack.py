@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from obclip_cli.commands import options as o
-from obclip_cli.commands.progress import progress_bars
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError
+from obclip_cli.report.progress import progress_bars
 
 if TYPE_CHECKING:
     from obclip_cli.game.users import Users
@@ -82,7 +82,7 @@ def _play(
     from obclip_cli.attacks import ATTACKS
     from obclip_cli.attacks.context import read_corpus
     from obclip_cli.game.run import Arena, check_attack, run_matrix, schemes_of, users_for
-    from obclip_cli.generation import check_writable
+    from obclip_cli.runs import check_writable
 
     names = [check_attack(name)] if name else list(ATTACKS)
     if corpus is not None:

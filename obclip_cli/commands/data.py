@@ -26,9 +26,9 @@ def coco(
     only_check: Annotated[bool, typer.Option("--check", help="Download nothing.")] = False,
 ) -> None:
     """MS-COCO 2014 val: 40,504 images and their captions (6.9 GB), from cocodataset.org."""
-    from obclip_cli.commands.progress import progress_bars
     from obclip_cli.data import coco_download
-    from obclip_cli.generation import check_writable
+    from obclip_cli.report.progress import progress_bars
+    from obclip_cli.runs import check_writable
 
     if not only_check:
         check_writable(root)

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.commands.progress import progress_bars
-from obclip_cli.commands.score_tables import show_table
+from obclip_cli.report.progress import progress_bars
+from obclip_cli.report.terminal import show_table
 
 EPILOG = """
 Examples:
@@ -33,19 +33,21 @@ def evaluate(
     as_json: o.AsJson = False,
 ) -> None:
     """Score the baselines and ObCLIP on a dataset; a finished run is printed at once, a stopped one goes on."""
-    from obclip_cli import benchmark
-    from obclip_cli.generation import check_writable
-    from obclip_cli.processes import is_first
+    from obclip_cli.evaluation import score
+    from obclip_cli.evaluation.methods import baselines_and_obclip
+    from obclip_cli.evaluation.score import is_first
+    from obclip_cli.evaluation.store import run_name
+    from obclip_cli.runs import check_writable
 
     config = o.compose_from(overrides, pair=pair, seed=seed, extra={"dataset": dataset} if dataset else None)
-    methods = benchmark.baselines_and_obclip(config)
-    folder = output or Path("results/eval") / benchmark.run_name(config, methods)
+    methods = baselines_and_obclip(config)
+    folder = output or Path("results/eval") / run_name(config, methods)
     check_writable(folder)
     with progress_bars() as bar:
-        table, images, samples = benchmark.run_benchmark(config, methods, folder, bar)
+        table, images, samples = score.run_benchmark(config, methods, folder, bar)
     if not is_first():
         return
-    caption = benchmark.caption(config, folder)
+    caption = score.caption(config, folder)
     if not (folder / "images.png").exists():
         from obclip_cli.report.plots import plot_images, plot_scores
         from obclip_cli.report.score_table import with_intervals

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from obclip_cli import pairs
 from obclip_cli.commands import options as o
+from obclip_cli.diffusion import pairs
 
 app = typer.Typer(no_args_is_help=True, help="List, download and check the pairs of models.")
 
@@ -76,7 +76,7 @@ def pull(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = Fals
 @app.command("check", epilog=CHECK_EPILOG)
 def check(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = False) -> None:
     """Load both models of a pair and check that the device can go on from the cloud's latents."""
-    from obclip_cli.inspection import inspect_pair
+    from obclip_cli.diffusion.pairs import inspect_pair
 
     facts = inspect_pair(pairs.compose_pair(pair, overrides or []))
     if as_json:

@@ -14,7 +14,7 @@ from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from obclip_cli.cost.paper import Cell
+    from obclip_cli.reproduction.paper_costs import Cell
 
 EPILOG = """
 Examples:
@@ -94,9 +94,9 @@ def _write(config: Config, facts: dict[str, Any], candidates: int, folder: Path)
 
     from obclip_cli import runs
     from obclip_cli.cost.profile import savings_of
-    from obclip_cli.generation import check_writable
     from obclip_cli.report.plots import plot_savings
     from obclip_cli.report.tables import write_table
+    from obclip_cli.runs import check_writable
 
     check_writable(folder)
     runs.start(folder, config)
@@ -109,15 +109,15 @@ def _write(config: Config, facts: dict[str, Any], candidates: int, folder: Path)
 
 
 def _paper(output: Path | None, as_json: bool) -> None:
-    from obclip_cli.cost.paper import compare, summary
+    from obclip_cli.reproduction.paper_costs import compare, summary
 
     if output is not None:
-        from obclip_cli.generation import check_writable
+        from obclip_cli.runs import check_writable
 
         check_writable(output)
     cells = compare()
     if output is not None:
-        from obclip_cli.report.costs import write_figure12, write_paper_cells
+        from obclip_cli.reproduction.paper_costs import write_figure12, write_paper_cells
         from obclip_cli.runs import write_environment
 
         write_environment(output)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.commands.progress import Experiments, experiment_bars
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError, nearest
+from obclip_cli.report.progress import Experiments, experiment_bars
 from obclip_cli.reproduction.experiments import Experiment, experiment_names, load_experiment
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def reproduce(
     output: o.Output = None,
 ) -> None:
     """Run the paper's experiments; without NAME, all of them. What is finished is only read again."""
-    from obclip_cli.generation import check_writable
+    from obclip_cli.runs import check_writable
 
     name, overrides = o.split_prompt(arguments or [])
     known = experiment_names()
@@ -85,7 +85,7 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
         UserError: nobody is there to answer, or a download failed.
         typer.Abort: the answer is no.
     """
-    from obclip_cli import pairs
+    from obclip_cli.diffusion import pairs
     from obclip_cli.reproduction import needs
 
     planned = [run for name, found in experiments.items() for run in _planned(found, configs[name])]
@@ -133,8 +133,8 @@ def _conclude(
     whole: bool,
 ) -> None:
     """Claims and, after all experiments, the page; raises the first error once the rest is safe."""
-    from obclip_cli.report.claims_page import write_claims
-    from obclip_cli.report.page import Section, write_page
+    from obclip_cli.reproduction.claims_page import write_claims
+    from obclip_cli.reproduction.page import Section, write_page
 
     finished = {name: text for name, text in done.items() if isinstance(text, str)}
     found = [claim for name in finished for claim in _claims(experiments[name], configs[name], folder)]

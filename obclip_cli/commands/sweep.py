@@ -10,7 +10,7 @@ from obclip_cli.commands import options as o
 from obclip_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from obclip_cli.report.sweep_report import SweepReport
+    from obclip_cli.evaluation.sweep_report import SweepReport
 
 EPILOG = """
 Examples:
@@ -33,9 +33,8 @@ def sweep(
     as_json: o.AsJson = False,
 ) -> None:
     """Score ObCLIP at every combination of settings; one table and one plot over all of them."""
-    from obclip_cli import sweep as sweeping
-    from obclip_cli.generation import check_writable
-    from obclip_cli.runs import fingerprint
+    from obclip_cli.evaluation import sweep as sweeping
+    from obclip_cli.runs import check_writable, fingerprint
 
     named = {"dataset": dataset, "pair": pair}
     asked = [*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None)]
@@ -57,8 +56,8 @@ def sweep(
 
 def _write(folder: Path, asked: str) -> "tuple[SweepReport, str]":
     """Write the table and the plot; the report and its caption."""
-    from obclip_cli.report.sweep_plot import plot_sweep_runs
-    from obclip_cli.report.sweep_report import read_sweep, write_sweep
+    from obclip_cli.evaluation.sweep_plot import plot_sweep_runs
+    from obclip_cli.evaluation.sweep_report import read_sweep, write_sweep
 
     report = read_sweep(folder)
     if report.table.empty:
@@ -72,7 +71,7 @@ def _write(folder: Path, asked: str) -> "tuple[SweepReport, str]":
 
 
 def _show(report: "SweepReport", folder: Path, caption: str) -> None:
-    from obclip_cli.commands.score_tables import show_table
+    from obclip_cli.report.terminal import show_table
 
     show_table(report.table, caption)
     typer.echo(f"written to {folder}")

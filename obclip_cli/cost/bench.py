@@ -20,16 +20,16 @@ import typer
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.commands.progress import progress_bars
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.latency import synchronise
 from obclip_cli.cost.macs import StepKind, step_kind, steps_macs
-from obclip_cli.cost.random_weights import random_pipeline
+from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.models import default_device, load_pipeline
+from obclip_cli.diffusion.random_weights import random_pipeline
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.report.plots import plot_speed
+from obclip_cli.report.progress import progress_bars
 from obclip_cli.report.tables import write_table
 from obclip_cli.runs import environment, write_environment, write_text
 

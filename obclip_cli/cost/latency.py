@@ -16,10 +16,10 @@ from diffusers import DiffusionPipeline
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, ModelConfig, PairConfig
 from obclip_cli.cost.profile import architecture_of
-from obclip_cli.cost.random_weights import random_pipeline
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
 from obclip_cli.diffusion.models import default_device, latent_shape, load_pipeline
+from obclip_cli.diffusion.random_weights import random_pipeline
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.runs import environment

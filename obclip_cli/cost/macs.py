@@ -20,7 +20,7 @@ from obclip_cli.cloud.accelerate.attention_cache import reuses
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import chunked
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.cost.architectures import TIME_IDS, pooled_text_width
+from obclip_cli.diffusion.architectures import TIME_IDS, pooled_text_width
 
 aten = torch.ops.aten
 KINDS = {

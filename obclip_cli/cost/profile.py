@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.config import Config, ModelConfig
-from obclip_cli.cost.architectures import Architecture, load_architecture, parameters_of
 from obclip_cli.cost.macs import Macs
 from obclip_cli.cost.run import run_macs
 from obclip_cli.cost.savings import savings
 from obclip_cli.cost.traffic import traffic_bytes
 from obclip_cli.diffusion import hub
+from obclip_cli.diffusion.architectures import Architecture, load_architecture, parameters_of
 from obclip_cli.diffusion.schedule import split
 
 

@@ -1,8 +1,8 @@
 """What one run of the scheme costs on each side."""
 
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.cost.architectures import Architecture
 from obclip_cli.cost.macs import Macs, steps_macs
+from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.schedule import Split
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.macs import Macs, steps_macs
+from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.conditioning import is_guided
 
 # In the order in which the paper's tables add them, ours last.

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from obclip_cli.digests import digest_of
 from obclip_cli.errors import UserError
+from obclip_cli.runs import digest_of
 
 BATCH = 64
 CROPS = ("none", "center")

@@ -9,17 +9,17 @@ import pandas as pd
 from obclip_cli import runs
 from obclip_cli.attacks import ATTACKS, Attack
 from obclip_cli.attacks.knowledge import OWN_CORPUS, Knowledge
-from obclip_cli.attacks.scoring import score_run
 from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError, nearest
 from obclip_cli.game.play import Game
 from obclip_cli.game.schemes import Scheme, all_schemes
+from obclip_cli.game.scoring import score_run
 from obclip_cli.game.users import Users
+from obclip_cli.pipeline import load_pipelines
 from obclip_cli.prompts.decoys import fewest
 from obclip_cli.prompts.taxonomy import load_taxonomy
-from obclip_cli.scheme import load_pipelines
 
 ProgressBar = Callable[[str, int], Callable[[int], None]]
 # λ of the schemes that take one, where the configuration leaves it at 0.

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from diffusers import DiffusionPipeline
 
 from obclip_cli.config import PrivacyConfig
-from obclip_cli.device import broken
 from obclip_cli.device.client import Query
-from obclip_cli.device.rivals import WordPerturbation
+from obclip_cli.game import controls
 
 WORD_EPSILON = 14.0
 
@@ -62,16 +61,16 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "cloud-only": Scheme(privacy("none"), on_cloud=1.0),
         "hybrid-sd": Scheme(privacy("none")),
         "replacement": Scheme(privacy("replacement")),
-        "word-dp": Scheme(privacy("none"), change=WordPerturbation(pipeline, WORD_EPSILON)),
+        "word-dp": Scheme(privacy("none"), change=controls.WordPerturbation(pipeline, WORD_EPSILON)),
         "all": Scheme(hidden),
         "bucket": Scheme(privacy("bucket", lambda_)),
         "dp": Scheme(privacy("dp", lambda_)),
         "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
-        "own-first": Scheme(hidden, change=_changed(broken.own_first), caught_by="position"),
-        "own-spelling": Scheme(hidden, change=_changed(broken.own_spelling), caught_by="surface"),
-        "own-pronouns": Scheme(hidden, change=_changed(broken.own_pronouns), caught_by="context"),
-        "own-download": Scheme(hidden, rows=broken.only_own_row, caught_by="traffic"),
-        "own-time": Scheme(hidden, stay=broken.until_own_row, caught_by="timing"),
+        "own-first": Scheme(hidden, change=_changed(controls.own_first), caught_by="position"),
+        "own-spelling": Scheme(hidden, change=_changed(controls.own_spelling), caught_by="surface"),
+        "own-pronouns": Scheme(hidden, change=_changed(controls.own_pronouns), caught_by="context"),
+        "own-download": Scheme(hidden, rows=controls.only_own_row, caught_by="traffic"),
+        "own-time": Scheme(hidden, stay=controls.until_own_row, caught_by="timing"),
     }
 
 

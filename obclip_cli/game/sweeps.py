@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionRepeated
-from obclip_cli.attacks.scoring import score_run
 from obclip_cli.attacks.transcript import Transcript, read_transcripts
 from obclip_cli.game.play import Game
 from obclip_cli.game.run import Arena, schemes_of
+from obclip_cli.game.scoring import score_run
 from obclip_cli.game.users import Users
 
 WITH_LAMBDA = ("bucket", "dp", "fresh")

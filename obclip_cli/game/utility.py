@@ -8,18 +8,19 @@ from statistics import mean
 import numpy as np
 import pandas as pd
 
-from obclip_cli.benchmark import load_pair
 from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.device.choice import Choice, Chooser
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method
-from obclip_cli.hiding import hide_all
+from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.generate import generate_images, load_pair
+from obclip_cli.evaluation.hiding import hide_all
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.attribute_accuracy import attribute_hits
-from obclip_cli.metrics.examiner import Sight, load_examiner
+from obclip_cli.metrics.examiner import Sight
 from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.prompts.taxonomy import load_taxonomy
-from obclip_cli.work import ProgressBar, generate_images
+from obclip_cli.report.progress import ProgressBar
 
 MANY = 1024
 BATCH = 64

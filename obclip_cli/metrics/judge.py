@@ -10,9 +10,9 @@ from torch import nn
 from torchvision.transforms.v2 import functional as vision
 
 from obclip_cli.diffusion.models import resolve
-from obclip_cli.digests import weights_digest
 from obclip_cli.errors import UserError
 from obclip_cli.metrics.examiner import Sight
+from obclip_cli.runs import weights_digest
 
 CLASSES = "role"  # the head whose classes the inception score is taken over
 SCALE = 10  # unit features are spread too little for the heads, and for readable distances

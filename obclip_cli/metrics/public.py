@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from obclip_cli.diffusion.hub import reason
 from obclip_cli.diffusion.models import default_device
-from obclip_cli.digests import weights_digest
 from obclip_cli.errors import UserError
 from obclip_cli.metrics.examiner import Sight
 from obclip_cli.prompts.taxonomy import Taxonomy
+from obclip_cli.runs import weights_digest
 
 CLIP, CLIP_WEIGHTS = "ViT-g-14", "laion2b_s34b_b88k"  # as BK-SDM and the paper evaluate
 INCEPTION_HASH = "6726825d"  # the start of its SHA-256, which torch's files carry in their names

@@ -10,9 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from obclip_cli.data.pictures import Pictures
-from obclip_cli.digests import digest_of
 from obclip_cli.metrics.examiner import Examiner
-from obclip_cli.runs import write_bytes
+from obclip_cli.runs import digest_of, write_bytes
 
 
 def cache_folder() -> Path:

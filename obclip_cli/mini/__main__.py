@@ -18,14 +18,16 @@ import typer
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from obclip_cli.benchmark import baselines_and_obclip, run_benchmark, run_name
-from obclip_cli.commands.progress import progress_bars
 from obclip_cli.compose import compose_config
+from obclip_cli.evaluation.methods import baselines_and_obclip
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
 from obclip_cli.mini.released import adopt, keep_record
 from obclip_cli.mini.training import Recipe, processes
+from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
 
 

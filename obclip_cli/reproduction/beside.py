@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from obclip_cli.cost.paper import TABLES
+from obclip_cli.reproduction.paper_costs import TABLES
 
 PAPER = "_paper"
 KEYS = ["method", "k", "acceleration"]

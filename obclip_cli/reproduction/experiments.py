@@ -9,9 +9,9 @@ from obclip_cli.config import Config
 from obclip_cli.resources import data_folder
 
 if TYPE_CHECKING:  # heavy, and not needed to list what there is
+    from obclip_cli.report.progress import ProgressBar
     from obclip_cli.reproduction.claims import Claim
     from obclip_cli.reproduction.needs import Planned
-    from obclip_cli.work import ProgressBar
 
 
 class Experiment(Protocol):

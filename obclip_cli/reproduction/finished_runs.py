@@ -4,8 +4,8 @@ from pathlib import Path
 
 from obclip_cli import runs
 from obclip_cli.config import Config
-from obclip_cli.evaluation import Method
-from obclip_cli.run_folder import run_name
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.store import run_name
 
 
 def run_of(config: Config, methods: list[Method], folder: Path, *, name: str) -> Path:

@@ -13,20 +13,22 @@ from typing import Any
 import pandas as pd
 import torch
 
-from obclip_cli import pairs, runs
-from obclip_cli.benchmark import ProgressBar, load_pair
+from obclip_cli import runs
 from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
-from obclip_cli.evaluation import Method, Pair
-from obclip_cli.hiding import Hidden, hide_all
-from obclip_cli.images import StoredImages, slug
-from obclip_cli.metrics.examiner import Examiner, load_examiner
+from obclip_cli.diffusion import pairs
+from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.generate import Pair, generate_images, load_pair
+from obclip_cli.evaluation.hiding import Hidden, hide_all
+from obclip_cli.evaluation.images import StoredImages, slug
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.metrics.examiner import Examiner
 from obclip_cli.metrics.scores import TOP
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
 from obclip_cli.report.picture_grid import plot_grid
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.run_folder import pair_weights, read_table
-from obclip_cli.work import generate_images
+from obclip_cli.runs import pair_weights, read_table
 
 READ, HIT = "_read", "_right"
 BATCH = 64

@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import torch
 
-from obclip_cli import pairs
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, Config, ModelConfig
-from obclip_cli.cost.architectures import parameters_of
 from obclip_cli.cost.latency import peak_memory, random_weights, repeated
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import load_dataset
+from obclip_cli.diffusion import pairs
+from obclip_cli.diffusion.architectures import parameters_of
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"

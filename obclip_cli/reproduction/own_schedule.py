@@ -7,7 +7,7 @@ steps in its place.
 from dataclasses import replace
 
 from obclip_cli.config import Config, PairConfig
-from obclip_cli.pairs import compose_pair
+from obclip_cli.diffusion.pairs import compose_pair
 from obclip_cli.reproduction.switch_points import SHIFT, SWITCH_POINT
 
 SHARED_PAIR, LCM_PAIR = "sdxl-koala", "lcmsdxl-koala"

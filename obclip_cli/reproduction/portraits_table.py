@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from obclip_cli.benchmark import ProgressBar
 from obclip_cli.config import Config
-from obclip_cli.cost.paper import STEPS, cloud_cost
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.needs import Planned
+from obclip_cli.reproduction.paper_costs import STEPS, cloud_cost
 from obclip_cli.reproduction.quality_table import (
     QUOTED,
     Block,

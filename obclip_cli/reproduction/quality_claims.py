@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from obclip_cli.config import Config
-from obclip_cli.metrics.differences import difference
+from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.metrics.intervals import Estimate, of_share
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
 from obclip_cli.reproduction.quality_table import SCORES, VANILLA, Block, method_name
 from obclip_cli.reproduction.scoreboard import what_is_missing
 from obclip_cli.reproduction.verdicts import CLOUD, DEVICE, costs_little
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 CHEAP = 0.5  # of vanilla OG's cost in the cloud
 UNSCORED = "no scores: the dataset gives no reference images"

@@ -6,17 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar
-from obclip_cli.benchmark import caption as run_caption
 from obclip_cli.config import Config
+from obclip_cli.evaluation.score import caption as run_caption
 from obclip_cli.report.plots import plot_tradeoff
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.beside import KEYS, PAPER, beside, paper_table
 from obclip_cli.reproduction.finished_runs import measured_on, run_of
 from obclip_cli.reproduction.needs import Planned
 from obclip_cli.reproduction.scoreboard import CACHE, ROUNDS, Board, Row, baseline_rows, hybrid_rows, measure
 from obclip_cli.reproduction.switch_points import paper_settings
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 QUOTED = "HE-Diffusion (quoted)"
 VANILLA = "vanilla OG"

@@ -15,24 +15,25 @@ import pandas as pd
 import torch
 from diffusers import DiffusionPipeline
 
-from obclip_cli import pairs, runs
+from obclip_cli import runs
 from obclip_cli.cloud.accelerate import attached
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import load_dataset
+from obclip_cli.diffusion import pairs
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory
 from obclip_cli.diffusion.models import default_device, latent_shape, load_pipeline
 from obclip_cli.errors import UserError
-from obclip_cli.hiding import Hidden, hide_all
+from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.metrics.intervals import Estimate, of_mean
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.claims import Verdict, all_of, below, untested
 from obclip_cli.reproduction.recording import Parts, Recorder
 from obclip_cli.reproduction.switch_points import cloud_steps, paper_settings
-from obclip_cli.run_folder import pair_weights, read_table
-from obclip_cli.work import ProgressBar
+from obclip_cli.runs import pair_weights, read_table
 
 PREVIOUS, CANDIDATE, NOISE, PROMPT = "previous_step", "other_gender", "other_noise", "other_prompt"
 COMPARISONS = {

@@ -13,7 +13,7 @@ from obclip_cli.cost.latency import PROMPT, real_weights, synchronise
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.metrics.intervals import Estimate, of_mean
 from obclip_cli.protocol import CloudRequest
-from obclip_cli.work import ProgressBar
+from obclip_cli.report.progress import ProgressBar
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,21 @@ from typing import Any
 
 import pandas as pd
 
-from obclip_cli import pairs, runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
+from obclip_cli import runs
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import load_dataset
+from obclip_cli.diffusion import pairs
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.rounds import Part, seconds_of, spread
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 CACHE, REUSE = "cache", "cache+reuse"
 ACCELERATIONS = ("", CACHE, REUSE)

@@ -18,8 +18,7 @@ from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
 from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split
-from obclip_cli.evaluation import Pair, Progress
-from obclip_cli.work import DECODED, samples_at_once
+from obclip_cli.evaluation.generate import DECODED, Pair, Progress, samples_at_once
 
 
 def candidate_images(

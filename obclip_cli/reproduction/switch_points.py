@@ -1,7 +1,7 @@
 """The paper's switch points and accelerations for a pair, and what a cloud with a schedule of its own needs."""
 
 from obclip_cli.config import Config
-from obclip_cli.pairs import compose_pair
+from obclip_cli.diffusion.pairs import compose_pair
 
 ONE_SCHEDULE = ((10, "paper_k10"), (5, "paper_k5"))
 SWITCH_POINT, SHIFT = 4, 8  # behind LCM-SDXL's 8 steps (arXiv 2510.04153, Table 4)

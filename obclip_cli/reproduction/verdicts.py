@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from obclip_cli.metrics.differences import combined, difference
+from obclip_cli.evaluation.contrasts import combined, difference
 from obclip_cli.reproduction.claims import Verdict, above, all_of, below, in_words, untested
 
 CLOUD, DEVICE = "cloud-only", "device-only"

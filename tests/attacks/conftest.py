@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from obclip_cli.attacks.scoring import LEAK
 from obclip_cli.compose import compose_config
 from obclip_cli.game.run import Arena, schemes_of, users_for
+from obclip_cli.game.scoring import LEAK
 
 Verdicts = Callable[[str, str], pd.Series]
 

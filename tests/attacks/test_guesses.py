@@ -20,9 +20,9 @@ from obclip_cli.attacks.traffic import Traffic
 from obclip_cli.attacks.transcript import Exchange, Transcript, read_transcripts, write_transcripts
 from obclip_cli.compose import compose_config
 from obclip_cli.config import taxonomy_path
-from obclip_cli.device.broken import own_pronouns
 from obclip_cli.device.client import Query
 from obclip_cli.errors import UserError
+from obclip_cli.game.controls import own_pronouns
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.prompts.decoys import candidate_values
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy

@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from obclip_cli.attacks import ATTACKS
-from obclip_cli.attacks.scoring import NOT_APPLICABLE
 from obclip_cli.game.run import Arena, schemes_of
+from obclip_cli.game.scoring import NOT_APPLICABLE
 from tests.attacks.conftest import Verdicts, is_leak
 
 TEXT_ATTACKS = ("prior", "position", "surface", "context", "intersection-repeated", "intersection-different")

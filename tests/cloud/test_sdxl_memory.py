@@ -8,7 +8,7 @@ from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import chunked
 from obclip_cli.compose import compose_config
-from obclip_cli.cost.architectures import TIME_IDS, load_architecture, pooled_text_width
+from obclip_cli.diffusion.architectures import TIME_IDS, load_architecture, pooled_text_width
 from tests.live_memory import Watch
 
 GPU_BYTES = 24e9

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.pairs import pair_names
+from obclip_cli.diffusion.pairs import pair_names
 from tests.conftest import Run, assert_one_line_error
 from tests.fake_hub import COMMIT, serve, use_hub
 from tests.tiny_checkpoints import save_tiny

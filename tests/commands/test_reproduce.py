@@ -10,8 +10,8 @@ import pytest
 from obclip_cli.commands import reproduce
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
+from obclip_cli.diffusion.pairs import NO_RUN, pair_names
 from obclip_cli.errors import UserError
-from obclip_cli.pairs import NO_RUN, pair_names
 from obclip_cli.reproduction import needs
 from obclip_cli.reproduction.claims import Claim, exactly
 from obclip_cli.reproduction.experiments import experiment_names, load_experiment

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from obclip_cli.errors import UserError
-from obclip_cli.sweep import begin, checked_override
+from obclip_cli.evaluation.sweep import begin, checked_override
 from tests.conftest import Run, assert_one_line_error
 
 Obclip = Callable[..., Run]

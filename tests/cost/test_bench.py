@@ -8,7 +8,7 @@ import pytest
 
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.cost import bench
-from obclip_cli.cost.architectures import Architecture
+from obclip_cli.diffusion.architectures import Architecture
 from tests.conftest import tiny_pipeline
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from obclip_cli.compose import compose_config
-from obclip_cli.cost.architectures import Architecture, load_architecture
 from obclip_cli.cost.latency import measure_pair, random_weights, repeated, summarised
-from obclip_cli.cost.random_weights import random_pipeline
+from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.random_weights import random_pipeline
 from tests.conftest import Run, assert_one_line_error
 from tests.tiny_checkpoints import tiny_unet_config
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from obclip_cli.cost.paper import DOUBLED_NOTE, TOLERANCE, Cell, cloud_cost, compare, device_cost
+from obclip_cli.reproduction.paper_costs import DOUBLED_NOTE, TOLERANCE, Cell, cloud_cost, compare, device_cost
 
 
 @pytest.fixture(scope="module")

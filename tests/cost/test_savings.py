@@ -4,9 +4,9 @@ import pytest
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION
-from obclip_cli.cost.architectures import load_architecture
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.cost.savings import PARTS, savings
+from obclip_cli.diffusion.architectures import load_architecture
 
 
 def test_parts_save_where_they_work_and_add_up_to_the_plain_cost() -> None:

@@ -13,7 +13,7 @@ from obclip_cli.config import taxonomy_path
 from obclip_cli.data import Dataset, load_dataset
 from obclip_cli.data.templates import FOLDER, load_templates
 from obclip_cli.errors import UserError
-from obclip_cli.hiding import hide_all
+from obclip_cli.evaluation.hiding import hide_all
 from obclip_cli.prompts.taxonomy import load_taxonomy
 
 

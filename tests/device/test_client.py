@@ -4,7 +4,7 @@ from pathlib import Path
 
 from obclip_cli.compose import compose_config
 from obclip_cli.device.secret import create_secret
-from obclip_cli.scheme import assemble, oblivious_generation
+from obclip_cli.pipeline import assemble, oblivious_generation
 
 PROMPT = "a woman firefighter with dark skin"
 

@@ -10,8 +10,8 @@ from diffusers import DPMSolverMultistepScheduler as DPMSolver
 
 from obclip_cli.config import ModelConfig, PairConfig
 from obclip_cli.diffusion.models import check_same_latent_space, load_pipeline
+from obclip_cli.diffusion.pairs import compose_pair
 from obclip_cli.errors import UserError
-from obclip_cli.pairs import compose_pair
 from tests.conftest import tiny_pipeline
 from tests.fake_hub import use_hub
 from tests.tiny_checkpoints import LATENT_SIZE, save_tiny, tiny_pipeline_of

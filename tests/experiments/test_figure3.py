@@ -9,7 +9,7 @@ import pytest
 import experiments.figure3 as figure3
 from obclip_cli.commands import reproduce
 from obclip_cli.compose import compose_config
-from obclip_cli.pairs import pair_names
+from obclip_cli.diffusion.pairs import pair_names
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]

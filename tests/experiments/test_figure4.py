@@ -8,15 +8,14 @@ import pytest
 import torch
 
 import experiments.figure4 as figure4
-from obclip_cli.benchmark import load_pair
 from obclip_cli.compose import compose_config
 from obclip_cli.config import taxonomy_path
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory
 from obclip_cli.diffusion.models import latent_shape
-from obclip_cli.evaluation import Batch
-from obclip_cli.hiding import hide_all
+from obclip_cli.evaluation.generate import Batch, load_pair
+from obclip_cli.evaluation.hiding import hide_all
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from tests.conftest import Run
 

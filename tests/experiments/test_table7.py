@@ -10,9 +10,9 @@ import experiments.table7 as table7
 from experiments.table7 import BEST, METHODS, claims, parts, presets_of, rows_of
 from obclip_cli.commands import reproduce
 from obclip_cli.compose import compose_config
-from obclip_cli.cost.paper import Cell
 from obclip_cli.reproduction.beside import paper_table
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
+from obclip_cli.reproduction.paper_costs import Cell
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]

@@ -11,9 +11,9 @@ from obclip_cli.attacks.transcript import FILE, read_transcripts
 from obclip_cli.compose import compose_config
 from obclip_cli.config import taxonomy_path
 from obclip_cli.device.client import Query
-from obclip_cli.device.rivals import WordPerturbation
 from obclip_cli.diffusion.models import load_pipeline
 from obclip_cli.errors import UserError
+from obclip_cli.game.controls import WordPerturbation
 from obclip_cli.game.run import Arena, schemes_of, users_for
 from obclip_cli.game.users import Users
 from obclip_cli.prompts.candidates import CandidateSet

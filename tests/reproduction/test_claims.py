@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from obclip_cli.metrics.intervals import Estimate
-from obclip_cli.report.claims_page import write_claims
 from obclip_cli.reproduction.claims import (
     DOES_NOT_HOLD,
     HOLDS,
@@ -19,6 +18,7 @@ from obclip_cli.reproduction.claims import (
     exactly,
     untested,
 )
+from obclip_cli.reproduction.claims_page import write_claims
 
 
 @pytest.mark.parametrize(

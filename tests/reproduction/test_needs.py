@@ -7,8 +7,7 @@ import pytest
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import profile_pair
-from obclip_cli.evaluation import Method
-from obclip_cli.methods import both_ends
+from obclip_cli.evaluation.methods import Method, both_ends
 from obclip_cli.reproduction import needs
 from obclip_cli.reproduction.datasets import captions, portraits
 from obclip_cli.reproduction.needs import Measured, Planned

@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from obclip_cli.benchmark import load_pair
 from obclip_cli.compose import compose_config
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.schedule import Split, split
-from obclip_cli.evaluation import Method, Pair
+from obclip_cli.evaluation.generate import Pair, generate_images, load_pair
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.reproduction.shared_maps import candidate_images, every_candidate
-from obclip_cli.work import generate_images
 
 PROMPTS = ("a man bowing", "a woman bowing")
 OTHERS = ("a boy", "a girl")

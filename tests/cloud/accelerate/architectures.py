@@ -9,7 +9,7 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.denoise import initial_noise
 from obclip_cli.diffusion.models import OWN, SCHEDULERS, latent_shape, load_pipeline
-from obclip_cli.pairs import compose_pair
+from obclip_cli.diffusion.pairs import compose_pair
 from obclip_cli.protocol import CloudRequest
 from tests.tiny_checkpoints import tiny_pipeline_of
 

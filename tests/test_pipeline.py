@@ -7,9 +7,9 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError
+from obclip_cli.pipeline import assemble, cloud_only, oblivious_generation
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.protocol import CloudRequest, CloudResponse
-from obclip_cli.scheme import assemble, cloud_only, oblivious_generation
 
 PROMPT = "a woman firefighter with dark skin"
 STEPS = 4

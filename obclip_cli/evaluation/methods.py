@@ -1,9 +1,32 @@
 """Which methods an evaluation compares."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from obclip_cli.config import Config
-from obclip_cli.evaluation import Method
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, HybridConfig
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make the images: who runs which steps, and which words the cloud sees.
+
+    Attributes:
+        hidden: the cloud sees the canonical candidate among N (ObCLIP), not the user's words.
+        cache: the cloud's accelerations.
+        handover: restart or history.
+        timestep_shift: for a cloud with a schedule of its own.
+    """
+
+    name: str
+    order: str
+    switch_point: int
+    hidden: bool = False
+    cache: CacheConfig = field(default_factory=lambda: NO_ACCELERATION)
+    handover: str = "restart"
+    timestep_shift: int = 0
+
+    def hybrid(self, steps: int) -> HybridConfig:
+        """Who runs which of `steps` steps."""
+        return HybridConfig(steps, self.switch_point, self.order, self.handover, self.timestep_shift)
 
 
 def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:

@@ -11,22 +11,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.config import Config, PairConfig, plain
+from obclip_cli.config import Config, plain
 from obclip_cli.data import Sample
-from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.models import resolve
-from obclip_cli.digests import weights_digest
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method
-from obclip_cli.images import StoredImages, stored_images
+from obclip_cli.evaluation.images import StoredImages, stored_images
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate
+from obclip_cli.runs import pair_weights, read_table
 
 ELSEWHERE = "choose another folder with -o"
 
@@ -131,35 +128,10 @@ class RunFolder:
         return read_table(self.folder / "scores.csv")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV file that a run has written.
-
-    Raises:
-        UserError: it is not one.
-    """
-    try:
-        return pd.read_csv(StringIO(path.read_text(encoding="utf-8")), keep_default_na=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not readable ({reason}); delete it and type the same command again") from error
-
-
 def run_name(config: Config, methods: list[Method]) -> str:
     """A folder name that says what was run: dataset, pair and a hash of everything else, weights included."""
     parts = plain(config), [asdict(method) for method in methods], pair_weights(config.pair)
     return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{runs.fingerprint(*parts)}"
-
-
-def pair_weights(pair: PairConfig) -> dict[str, str | None]:
-    """Which weights a pair has on this machine: the commit of a hub's copy, else a digest; None where nothing is."""
-    found: dict[str, str | None] = {}
-    for side, model in (("cloud", pair.cloud), ("device", pair.device)):
-        for copy in hub.copies(model):
-            digest = copy.revision or (weights_digest(copy.folder) if copy.folder else None)
-            found[f"{side}.{copy.key}"] = digest
-    judge = Path(resolve(pair.judge)) if pair.judge else None
-    found["judge"] = weights_digest(judge) if judge is not None and judge.is_dir() else None
-    return found
 
 
 def _known(estimate: Estimate) -> dict[str, Any]:

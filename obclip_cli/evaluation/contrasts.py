@@ -7,7 +7,7 @@ import numpy as np
 
 from obclip_cli import runs
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_spread
-from obclip_cli.run_folder import read_table
+from obclip_cli.runs import read_table
 
 
 def difference(run: Path, score: str, method: str, than: str) -> Estimate:

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.report.score_table import with_intervals
-from obclip_cli.run_folder import read_table
-from obclip_cli.runs import read_json, write_text
+from obclip_cli.runs import read_json, read_table, write_text
 
 BASELINES = ("cloud-only", "device-only")
 LONGEST_REASON = 300

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from obclip_cli.metrics.differences import combined, difference
+from obclip_cli.evaluation.contrasts import combined, difference
 from obclip_cli.metrics.fid import fid, fid_estimate
 
 

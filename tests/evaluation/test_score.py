@@ -17,16 +17,18 @@ import pytest
 import torch
 from PIL import Image
 
-from obclip_cli import benchmark
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
+from obclip_cli.data import Sample
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method
-from obclip_cli.run_folder import RunFolder
+from obclip_cli.evaluation import score as scoring
+from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.store import RunFolder, run_name
 
 FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=4"]
 METHODS = [Method("cloud-only", "server_first", 4), Method("ours, k=2", "server_first", 2, hidden=True)]
-Scored = tuple[pd.DataFrame, dict[str, benchmark.StoredImages], list[benchmark.Sample]]
+Scored = tuple[pd.DataFrame, dict[str, StoredImages], list[Sample]]
 
 
 def silent(_: str, __: int) -> Callable[[int], None]:
@@ -39,7 +41,7 @@ def config(tiny_pair: list[str]) -> Config:
 
 
 def score(config: Config, folder: Path, methods: list[Method] = METHODS) -> Scored:
-    return benchmark.run_benchmark(config, methods, folder, silent)
+    return scoring.run_benchmark(config, methods, folder, silent)
 
 
 def images_in(folder: Path) -> dict[str, int]:
@@ -70,8 +72,8 @@ def test_a_run_writes_a_row_a_prompt_and_scores_with_intervals(config: Config, t
 def test_a_finished_run_is_only_read(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = score(config, tmp_path)
     stamps = images_in(tmp_path)
-    monkeypatch.setattr(benchmark, "load_pair", None)  # calling it would fail
-    monkeypatch.setattr(benchmark, "load_examiner", None)
+    monkeypatch.setattr(scoring, "load_pair", None)  # calling it would fail
+    monkeypatch.setattr(scoring, "load_examiner", None)
     again = score(config, tmp_path)
     pd.testing.assert_frame_equal(first[0], again[0])
     assert first[2] == again[2] and images_in(tmp_path) == stamps
@@ -100,7 +102,7 @@ def test_only_missing_images_are_made_again_and_are_the_same(config: Config, tmp
 def test_scored_methods_are_not_scored_again(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score(config, tmp_path)
     (tmp_path / "scores.csv").unlink()
-    monkeypatch.setattr(benchmark.RunFolder, "add_scores", None)
+    monkeypatch.setattr(RunFolder, "add_scores", None)
     assert list(score(config, tmp_path)[0]["method"]) == ["real held-out art", "cloud-only", "ours, k=2"]
 
 
@@ -150,12 +152,12 @@ def test_other_methods_and_other_weights_are_refused(config: Config, tmp_path: P
     config.pair.device.path = str(copy)
     own = tmp_path / "run"
     score(config, own)
-    before = benchmark.run_name(config, METHODS)
+    before = run_name(config, METHODS)
     weights = next(copy.glob("unet/*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
     with pytest.raises(UserError, match="other weights"):
         score(config, own)
-    assert benchmark.run_name(config, METHODS) != before
+    assert run_name(config, METHODS) != before
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_is_finished(
@@ -266,9 +268,9 @@ def test_a_fresh_clone_has_no_images_and_makes_the_run_again(config: Config, tmp
 def test_distances_are_measured_to_the_image_of_the_same_noise(config: Config, tmp_path: Path) -> None:
     """The cloud's own images may come from another run, of more prompts and in another order."""
     _, images, samples = score(config, tmp_path / "both")
-    alone = benchmark.run_benchmark(config, METHODS[1:], tmp_path / "alone", silent)[0].set_index("method")
+    alone = scoring.run_benchmark(config, METHODS[1:], tmp_path / "alone", silent)[0].set_index("method")
     assert pd.isna(alone.loc["ours, k=2", "ssim"])
     backwards = images["cloud-only"].at([5, 4, 3, 2, 1, 0]), samples[::-1]
-    table = benchmark.run_benchmark(config, METHODS[1:], tmp_path / "again", silent, backwards)[0].set_index("method")
+    table = scoring.run_benchmark(config, METHODS[1:], tmp_path / "again", silent, backwards)[0].set_index("method")
     both = pd.read_csv(tmp_path / "both" / "scores.csv").set_index("method")
     assert table.loc["ours, k=2", "ssim"] == pytest.approx(both.loc["ours, k=2", "ssim"], abs=1e-4)

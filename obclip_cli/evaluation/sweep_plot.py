@@ -5,9 +5,9 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
+from obclip_cli.evaluation.sweep_report import SweepReport
 from obclip_cli.report.saving import save_figure
 from obclip_cli.report.score_table import measured
-from obclip_cli.report.sweep_report import SweepReport
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -6,7 +6,7 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import nn
 
-from obclip_cli.cost.architectures import Architecture, pooled_text_width
+from obclip_cli.diffusion.architectures import Architecture, pooled_text_width
 from obclip_cli.diffusion.models import SCHEDULERS
 
 SPREAD = 0.02

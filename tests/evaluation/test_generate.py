@@ -4,15 +4,14 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from obclip_cli.benchmark import baselines_and_obclip, load_pair
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.data import Sample
-from obclip_cli.evaluation import Method
+from obclip_cli.evaluation.generate import Work, load_pair, outstanding, run_work, step_rows
+from obclip_cli.evaluation.methods import Method, baselines_and_obclip
+from obclip_cli.pipeline import assemble, oblivious_generation
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy
-from obclip_cli.scheme import assemble, oblivious_generation
-from obclip_cli.work import Work, outstanding, run_work, step_rows
 
 SAMPLES = [Sample("a lady firefighter with pale skin", 3), Sample("an old man", 4), Sample("a red apple", 5)]
 STEPS = 4

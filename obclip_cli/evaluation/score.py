@@ -1,6 +1,7 @@
 """Score methods on a dataset: from a configuration to a run folder with images, scores and their intervals."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -14,28 +15,18 @@ from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import resized
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation import Method, Pair
-from obclip_cli.hiding import Hidden, hide_all
-from obclip_cli.images import StoredImages
-from obclip_cli.methods import baselines_and_obclip, configured_method, is_cloud_only
-from obclip_cli.metrics.examiner import Examiner, load_examiner
+from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
+from obclip_cli.evaluation.hiding import Hidden, hide_all
+from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import Method, is_cloud_only
+from obclip_cli.evaluation.store import RunFolder
+from obclip_cli.metrics.examiner import Examiner
 from obclip_cli.metrics.references import reference_features
 from obclip_cli.metrics.scores import BATCH, Examined, estimates, examine
-from obclip_cli.processes import processes
 from obclip_cli.prompts.taxonomy import load_taxonomy
-from obclip_cli.run_folder import RunFolder, run_name
-from obclip_cli.scheme import load_pipelines
-from obclip_cli.work import ProgressBar, outstanding, run_work, samples_at_once, step_rows
+from obclip_cli.report.progress import ProgressBar
 
-__all__ = [
-    "Method",
-    "ProgressBar",
-    "baselines_and_obclip",
-    "configured_method",
-    "load_pair",
-    "run_benchmark",
-    "run_name",
-]
 REFERENCE_ROW = "real held-out art"
 
 
@@ -79,12 +70,6 @@ def caption(config: Config, folder: Path) -> str:
         f"Dataset {config.dataset['name']}, pair {config.pair.name}, {len(run.samples)} prompts, "
         f"{config.hybrid.steps} steps, seed {config.seed}. {judged}. Intervals are of 95 %, over images.{left_out}"
     )
-
-
-def load_pair(config: Config) -> Pair:
-    """Both models of the configured pair."""
-    cloud, device = load_pipelines(config.pair)
-    return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
 
 
 @dataclass(frozen=True)
@@ -253,3 +238,17 @@ def _short(value: float | None) -> float | None:
 
 def _names(examiner: Examiner) -> dict[str, str]:
     return {"features": examiner.features_by, "clip": examiner.clip_by, "attributes": examiner.attributes_by}
+
+
+PATIENCE = timedelta(days=7)  # how long they wait for the slowest
+
+
+def processes() -> PartialState:
+    """This process's place among them."""
+    return PartialState(timeout=PATIENCE)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that scores and speaks."""
+    first: bool = processes().is_main_process
+    return first

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from obclip_cli.attacks.scoring import LEAK, NOT_APPLICABLE, WITHIN, score, success, wilson
+from obclip_cli.game.scoring import LEAK, NOT_APPLICABLE, WITHIN, score, success, wilson
 
 
 @pytest.mark.parametrize(("right", "trials"), [(0, 10), (3, 10), (10, 10), (160, 1600)])

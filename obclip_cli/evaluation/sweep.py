@@ -24,11 +24,13 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from obclip_cli import runs
-from obclip_cli.benchmark import ProgressBar, run_benchmark, run_name
 from obclip_cli.compose import normalise_override, typed
 from obclip_cli.config import CacheConfig, Config, HybridConfig
 from obclip_cli.errors import UserError
-from obclip_cli.methods import both_ends, configured_method
+from obclip_cli.evaluation.methods import both_ends, configured_method
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.evaluation.store import run_name
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.resources import data_folder
 
 UNFINISHED = "stopped before it was finished"
@@ -150,7 +152,7 @@ def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
     method = configured_method(config)
     shared = folder / "runs" / run_name(baseline, ends)
     own = folder / "runs" / run_name(config, [method])
-    from obclip_cli.commands.progress import progress_bars
+    from obclip_cli.report.progress import progress_bars
 
     with progress_bars() as bars:
 

@@ -14,11 +14,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-Bar = Callable[[str, int], Callable[[int], None]]
+ProgressBar = Callable[[str, int], Callable[[int], None]]
 
 
 @contextmanager
-def progress_bars() -> Iterator[Bar]:
+def progress_bars() -> Iterator[ProgressBar]:
     """A maker of bars: bar(what, total) gives a function that is told of progress."""
     with _display() as progress:
         yield lambda what, total: _task(progress, what, total)[1]
@@ -32,7 +32,7 @@ class Experiments:
         self.whole = progress.add_task("", total=len(names), visible=len(names) > 1)
         self.inner: list[TaskID] = []
 
-    def begin(self, name: str) -> Bar:
+    def begin(self, name: str) -> ProgressBar:
         """Show that an experiment runs, and take the bars of the one before away."""
         place = self.names.index(name)
         left = self.names[place + 1 :]

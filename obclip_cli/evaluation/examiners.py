@@ -1,0 +1,21 @@
+"""Which networks score a configuration: the pair's judge, or the public ones that the paper uses."""
+
+from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.diffusion.models import default_device
+from obclip_cli.metrics.examiner import Examiner
+
+
+def load_examiner(config: Config) -> Examiner:
+    """The pair's judge, or else Inception-v3 and OpenCLIP ViT-g/14 as the paper uses them.
+
+    Raises:
+        UserError: their weights are not on this machine and cannot be fetched.
+    """
+    if config.pair.judge is not None:
+        from obclip_cli.metrics.judge import Judge
+
+        return Judge(config.pair.judge).to(default_device())
+    from obclip_cli.metrics.public import PublicExaminer
+    from obclip_cli.prompts.taxonomy import load_taxonomy
+
+    return PublicExaminer.load(load_taxonomy(taxonomy_path(config.pair.taxonomy)))
