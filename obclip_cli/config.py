@@ -146,7 +146,12 @@ class CloudConfig:
 
 @dataclass
 class Config:
-    """Everything a run depends on. `dataset` goes to the dataset's own class."""
+    """Everything a run depends on. `dataset` goes to the dataset's own class.
+
+    Attributes:
+        experiment: a file of configs/experiment: which methods are compared, and how that becomes a table or figure.
+            It is no part of a run's identity; the methods are.
+    """
 
     pair: PairConfig
     dataset: dict[str, Any]
@@ -155,6 +160,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
     seed: int = 0
+    experiment: dict[str, Any] | None = None
 
     @property
     def rows_at_once(self) -> int:
@@ -168,6 +174,7 @@ def plain(config: Config) -> dict[str, Any]:
     assert isinstance(container, dict)
     result: dict[str, Any] = {str(key): value for key, value in container.items()}
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
+    del result["experiment"]
     return result
 
 

@@ -41,6 +41,11 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
+def run_digest(config: Config, *parts: Any) -> str:
+    """Eight hexadecimal digits that tell a run from every other: its configuration, the pair's weights, and `parts`."""
+    return fingerprint(plain(config), pair_weights(config.pair), *parts)
+
+
 def environment() -> dict[str, Any]:
     """Versions, hardware and commit of this run; nothing that names the machine or its user."""
     return {

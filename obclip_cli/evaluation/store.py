@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.config import Config, plain
+from obclip_cli.config import Config
 from obclip_cli.data import Sample
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.images import StoredImages, stored_images
@@ -130,8 +130,8 @@ class RunFolder:
 
 def run_name(config: Config, methods: list[Method]) -> str:
     """A folder name that says what was run: dataset, pair and a hash of everything else, weights included."""
-    parts = plain(config), [asdict(method) for method in methods], pair_weights(config.pair)
-    return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{runs.fingerprint(*parts)}"
+    digest = runs.run_digest(config, [asdict(method) for method in methods])
+    return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{digest}"
 
 
 def _known(estimate: Estimate) -> dict[str, Any]:
