@@ -29,7 +29,8 @@ class Sample:
 class Dataset(Protocol):
     """What every dataset offers.
 
-    Where it is known what the references show, `reference_samples()` gives a `Sample` for each.
+    Where it is known what the references show, `reference_samples()` gives a `Sample` for each. A dataset whose
+    references are coded as JPEG says the quality as `jpeg`; generated images are coded alike.
 
     Attributes:
         size: height and width at which images are scored; None for those that the pair makes.
@@ -42,8 +43,11 @@ class Dataset(Protocol):
         """The prompts to generate, the same for the same seed."""
         ...
 
-    def references(self) -> Iterable[torch.Tensor]:
-        """Batches of reference images, uint8 (n, 3, H, W); none where a dataset has no references."""
+    def references(self, seed: int) -> Iterable[torch.Tensor]:
+        """Batches of reference images, uint8 (n, 3, H, W); none where a dataset has no references.
+
+        Most are the same whatever the seed is, which is that of `samples`.
+        """
         ...
 
 

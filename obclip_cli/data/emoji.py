@@ -59,7 +59,7 @@ class Emoji:
         rows = [self.table.iloc[order[i % len(order)]] for i in range(count)]
         return [Sample(row["caption"], seed * 1_000_000 + i, _labels(row)) for i, row in enumerate(rows)]
 
-    def references(self) -> Pictures:
+    def references(self, seed: int) -> Pictures:
         """All held-out art, (n, 3, 64, 64)."""
         archive = zipfile.ZipFile(self.folder / "images.zip")
         return Pictures(tuple(self.table["file"]), archive.read)

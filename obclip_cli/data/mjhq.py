@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from obclip_cli.data import Sample
-from obclip_cli.data.pictures import Pictures
-from obclip_cli.errors import UserError
+from obclip_cli.data.pictures import Pictures, check_size
+from obclip_cli.errors import UserError, nearest
 
 EXPECTED = "meta_data.json and one folder a category, with ID.jpg for every entry (mjhq30k_imgs.zip, unpacked)"
+# Where people unpack the archive, relative to the folder of the metadata; the metadata may lie one folder deeper too.
+IMAGE_FOLDERS = (".", "mjhq30k_imgs", "imgs")
+ROOTS = (".", "MJHQ-30K")
+REFERENCES = ("all", "same")
+METADATA = "meta_data.json"
 
 
 class Mjhq:
@@ -19,32 +24,42 @@ class Mjhq:
         root: the folder, or null to be told what is needed.
         limit: how many prompts, drawn from a seed; null for all.
         size: height and width at which generated images and references are scored.
+        references: `all` images of the metadata, or only the `same` that belong to the drawn prompts.
 
     Raises:
         UserError: the folder is missing or not in that layout; names the file.
     """
 
-    def __init__(self, name: str, root: str | None, limit: int | None = 5000, size: int = 1024) -> None:
-        self.name, self.limit, self.size = name, limit, size
+    def __init__(
+        self, name: str, root: str | None, limit: int | None = 5000, size: int = 1024, references: str = "all"
+    ) -> None:
+        self.name, self.limit, self.size, self.compared = name, limit, size, references
+        if references not in REFERENCES:
+            raise UserError(f"dataset.references={references} is not known; {nearest(references, REFERENCES)}")
+        check_size(size)
         if root is None:
             raise UserError(
                 f"dataset {name} needs dataset.root=DIR with {EXPECTED}; get both files by "
                 "`hf download playgroundai/MJHQ-30K --repo-type dataset --local-dir DIR`"
             )
-        self.root = Path(root).expanduser()
+        given = Path(root).expanduser()
+        self.root = next((given / place for place in ROOTS if (given / place / METADATA).exists()), given)
         self.entries = read_entries(self.root)
         if limit is not None and not 1 <= limit <= len(self.entries):
             raise UserError(f"dataset.limit={limit} must lie in 1..{len(self.entries)}, the number of prompts")
 
     def samples(self, seed: int) -> list[Sample]:
         """`limit` prompts in an order drawn from `seed`."""
-        order = np.random.default_rng(seed).permutation(len(self.entries))[: self.limit]
-        return [Sample(self.entries[place][1], seed * 1_000_000 + i) for i, place in enumerate(order)]
+        return [Sample(self.entries[place][1], seed * 1_000_000 + i) for i, place in enumerate(self._drawn(seed))]
 
-    def references(self) -> Pictures:
-        """All images of the metadata, whatever `limit` is, (n, 3, size, size)."""
-        paths = tuple(str(self.root / file) for file, _ in self.entries)
+    def references(self, seed: int) -> Pictures:
+        """All images of the metadata, or those of the prompts drawn from `seed`; (n, 3, size, size)."""
+        chosen = range(len(self.entries)) if self.compared == "all" else sorted(self._drawn(seed))
+        paths = tuple(str(self.root / self.entries[place][0]) for place in chosen)
         return Pictures(paths, lambda path: Path(path).read_bytes(), self.size)
+
+    def _drawn(self, seed: int) -> list[int]:
+        return [int(place) for place in np.random.default_rng(seed).permutation(len(self.entries))[: self.limit]]
 
 
 def read_entries(root: Path) -> list[tuple[str, str]]:
@@ -53,25 +68,31 @@ def read_entries(root: Path) -> list[tuple[str, str]]:
     Raises:
         UserError: the metadata or an image is missing or broken.
     """
-    path = root / "meta_data.json"
+    path = root / METADATA
     if not path.exists():
         raise UserError(f"{path} is missing; dataset.root must hold {EXPECTED}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        entries = [
+        named = [
             (f"{entry['category']}/{name}.jpg", " ".join(entry["prompt"].split()))
             for name, entry in sorted(content.items())
         ]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not MJHQ-30K's metadata ({error!r}); download it again") from error
-    if not entries:
+    if not named:
         raise UserError(f"{path} holds no prompt; download it again")
-    if empty := [file for file, prompt in entries if not prompt]:
+    if empty := [file for file, prompt in named if not prompt]:
         raise UserError(f"{path}: the image {empty[0]} has no prompt; download the file again")
-    there = {f"{file.parent.name}/{file.name}" for file in root.glob("*/*.jpg")}
-    if missing := [file for file, _ in entries if file not in there]:
+    missing = {folder: _missing(root / folder, [file for file, _ in named]) for folder in IMAGE_FOLDERS}
+    folder = min(missing, key=lambda place: len(missing[place]))
+    if lacking := missing[folder]:
         raise UserError(
-            f"{root / missing[0]} is missing ({len(missing)} of {len(entries)} images); "
+            f"{root / folder / lacking[0]} is missing ({len(lacking)} of {len(named)} images); "
             f"dataset.root must hold {EXPECTED}"
         )
-    return entries
+    return [(str(Path(folder) / file), prompt) for file, prompt in named]
+
+
+def _missing(folder: Path, files: list[str]) -> list[str]:
+    there = {f"{file.parent.name}/{file.name}" for file in folder.glob("*/*.jpg")}
+    return [file for file in files if file not in there]

@@ -1,4 +1,8 @@
-"""Picture files, brought to one size, in batches: what references of every dataset are made of."""
+"""Picture files, brought to one size, in batches: what references of every dataset are made of.
+
+Whatever a file holds becomes 8-bit RGB in one way, `as_rgb`: turned as its EXIF says, transparency on white, 16-bit
+grey scaled to 8 bits, palettes and CMYK converted.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -7,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from obclip_cli.errors import UserError
 from obclip_cli.runs import digest_of
@@ -15,6 +19,7 @@ from obclip_cli.runs import digest_of
 BATCH = 64
 CROPS = ("none", "center")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16-bit grey, by version and byte order
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,14 @@ class Pictures:
         read: the bytes of one by its name; FileNotFoundError where there is none.
         size: height and width to bring them to; None leaves them as they are.
         crop: none squashes them to a square; center takes the largest square in the middle first.
+        jpeg: quality at which each is coded as JPEG once more, as BK-SDM's evaluation does; None: not at all.
     """
 
     names: tuple[str, ...]
     read: Callable[[str], bytes]
     size: int | None = None
     crop: str = "none"
+    jpeg: int | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         for start in range(0, len(self.names), BATCH):
@@ -47,7 +54,7 @@ class Pictures:
     @property
     def preprocessing(self) -> str:
         """What is done to the pictures, in words that a cache can be keyed by."""
-        return f"RGB, bicubic, size {self.size}, crop {self.crop}"
+        return f"as_rgb, bicubic, size {self.size}, crop {self.crop}, jpeg {self.jpeg}"
 
     def digest(self) -> str:
         """Digest of all names and contents."""
@@ -62,9 +69,31 @@ class Pictures:
     def _picture(self, name: str) -> torch.Tensor:
         try:
             with Image.open(io.BytesIO(self._content(name))) as image:
-                return as_tensor(brought_to(image.convert("RGB"), self.size, self.crop))
-        except (UnidentifiedImageError, OSError) as error:
+                return as_tensor(coded(brought_to(as_rgb(image), self.size, self.crop), self.jpeg))
+        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise UserError(f"{name} is not a readable image; download it again") from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Any picture as 8-bit RGB: upright by its EXIF orientation, transparency on white, 16 bits scaled to 8."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in SIXTEEN_BITS:  # convert() would clip everything above 255 to white
+        pixels = np.asarray(image).astype(np.uint32) // 257
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def coded(image: Image.Image, quality: int | None) -> Image.Image:
+    """An RGB image as it looks after JPEG at this quality; None leaves it as it is."""
+    if quality is None:
+        return image
+    content = io.BytesIO()
+    image.save(content, format="jpeg", quality=quality)
+    with Image.open(content) as read:
+        return read.convert("RGB")
 
 
 def brought_to(image: Image.Image, size: int | None, crop: str) -> Image.Image:
@@ -81,12 +110,12 @@ def as_tensor(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
 
 
-def resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
-    """Generated uint8 images (n, 3, H, W) at the size of the references, resized as these are."""
-    if size is None or images.shape[-2:] == (size, size):
+def scored_as(images: torch.Tensor, size: int | None, jpeg: int | None = None) -> torch.Tensor:
+    """Generated uint8 images (n, 3, H, W) as they are scored: resized, and coded as JPEG, as the references are."""
+    if jpeg is None and (size is None or images.shape[-2:] == (size, size)):
         return images
     pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
-    return torch.stack([as_tensor(brought_to(picture, size, "none")) for picture in pictures])
+    return torch.stack([as_tensor(coded(brought_to(picture, size, "none"), jpeg)) for picture in pictures])
 
 
 def folder_of_pictures(root: Path, size: int | None = None, crop: str = "none") -> Pictures:
@@ -111,3 +140,23 @@ def check_crop(crop: str) -> None:
     """
     if crop not in CROPS:
         raise UserError(f"dataset.crop={crop} is not known; choose one of: {', '.join(CROPS)}")
+
+
+def check_jpeg(jpeg: int | None) -> None:
+    """Refuse a JPEG quality that there is not.
+
+    Raises:
+        UserError: it does not lie in 1..100.
+    """
+    if jpeg is not None and not 1 <= jpeg <= 100:
+        raise UserError(f"dataset.jpeg={jpeg} must lie in 1..100, or be null; BK-SDM codes at 75")
+
+
+def check_size(size: int | None) -> None:
+    """Refuse a size at which no image can be scored, before any is made.
+
+    Raises:
+        UserError: it is no whole number of pixels from 8 to 4096.
+    """
+    if size is not None and not (isinstance(size, int) and 8 <= size <= 4096):
+        raise UserError(f"dataset.size={size} must be a whole number of pixels in 8..4096, or null")

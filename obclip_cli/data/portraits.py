@@ -8,7 +8,7 @@ import torch
 
 from obclip_cli.data import Sample
 from obclip_cli.data.emoji import Emoji
-from obclip_cli.data.pictures import folder_of_pictures
+from obclip_cli.data.pictures import check_size, folder_of_pictures
 from obclip_cli.data.templates import load_templates
 from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
@@ -38,6 +38,7 @@ class Portraits:
         size: int | None = None,
     ) -> None:
         self.name, self.limit, self.size = name, limit, size
+        check_size(size)
         self.templates = load_templates(templates)
         self.root = None if references is None else Path(resolve(references)).expanduser()
         most = len(self.templates.attributes)
@@ -57,10 +58,10 @@ class Portraits:
             found.append(Sample(self.templates.fill(template, values), seed * 1_000_000 + i, dict(values)))
         return found
 
-    def references(self) -> Iterable[torch.Tensor]:
+    def references(self, seed: int) -> Iterable[torch.Tensor]:
         """The given folder's images, or none: then FID and KID are left empty."""
         if self.root is None:
             return ()
         if (self.root / "images.zip").exists():
-            return Emoji(self.name, str(self.root)).references()
+            return Emoji(self.name, str(self.root)).references(0)
         return folder_of_pictures(self.root, self.size)

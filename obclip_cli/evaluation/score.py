@@ -13,7 +13,7 @@ from accelerate import PartialState
 
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
-from obclip_cli.data.pictures import resized
+from obclip_cli.data.pictures import scored_as
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.examiners import load_examiner
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
@@ -27,6 +27,8 @@ from obclip_cli.metrics.scores import BATCH, Examined, estimates, examine
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar
 
+# Settings of a dataset that scores depend on, and that captions say.
+DATASET_FACTS = ("size", "crop", "jpeg", "captions", "references")
 REFERENCE_ROW = "real held-out art"
 
 
@@ -66,8 +68,10 @@ def caption(config: Config, folder: Path) -> str:
     judged = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
     judged = f"All scores by {by['features']}" if len(set(by.values())) == 1 else judged
     left_out = f" {len(run.left_out)} prompts cannot be hidden and are left out of every row." if run.left_out else ""
+    facts = [f"{key} {config.dataset[key]}" for key in DATASET_FACTS if config.dataset.get(key) is not None]
+    dataset = f"{config.dataset['name']} ({', '.join(facts)})" if facts else config.dataset["name"]
     return (
-        f"Dataset {config.dataset['name']}, pair {config.pair.name}, {len(run.samples)} prompts, "
+        f"Dataset {dataset}, pair {config.pair.name}, {len(run.samples)} prompts, "
         f"{config.hybrid.steps} steps, seed {config.seed}. {judged}. Intervals are of 95 %, over images.{left_out}"
     )
 
@@ -113,7 +117,7 @@ class _Evaluation:
     def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
         """Before any image is made, so that what cannot be scored is said at once."""
         examiner = load_examiner(self.config)
-        reference = reference_features(dataset.references(), examiner)
+        reference = reference_features(dataset.references(self.config.seed), examiner)
         if len(reference) == 1:
             raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has one")
         return _Scoring(dataset, examiner, reference)
@@ -154,10 +158,12 @@ class _Evaluation:
         self.run.finish(frame[list(table[0])])
 
     def _examine(self, images: StoredImages, scoring: _Scoring, pair: Pair) -> Examined:
-        size = scoring.dataset.size
+        size, jpeg = scoring.dataset.size, getattr(scoring.dataset, "jpeg", None)
         compared = self._compared()
-        nearest = (resized(batch, size) for batch in compared.batches(BATCH)) if compared is not None else iter(())
-        batches = (resized(batch, size) for batch in images.batches(BATCH))
+        nearest = (
+            (scored_as(batch, size, jpeg) for batch in compared.batches(BATCH)) if compared is not None else iter(())
+        )
+        batches = (scored_as(batch, size, jpeg) for batch in images.batches(BATCH))
         return examine(scoring.examiner, batches, self.run.samples, nearest)
 
     def _compared(self) -> StoredImages | None:
@@ -175,7 +181,7 @@ class _Evaluation:
         shown = getattr(scoring.dataset, "reference_samples", None)
         if shown is None:
             return []
-        examined = examine(scoring.examiner, scoring.dataset.references(), shown(), iter(()))
+        examined = examine(scoring.examiner, scoring.dataset.references(self.config.seed), shown(), iter(()))
         found = estimates(examined, torch.empty(0, 0), scoring.examiner)
         return [{"method": REFERENCE_ROW} | _columns({name: vars(estimate) for name, estimate in found.items()})]
 

@@ -55,7 +55,7 @@ def test_captions_are_drawn_from_a_seed_one_an_image_first(coco_folder: Path) ->
 
 
 def test_references_are_squashed_to_256(coco_folder: Path) -> None:
-    images = torch.cat(list(load(coco_folder).references()))
+    images = torch.cat(list(load(coco_folder).references(0)))
     assert images.shape == (4, 3, 256, 256) and images.dtype == torch.uint8
 
 
@@ -65,7 +65,7 @@ def test_the_centre_crop_is_a_config_of_its_own(coco_folder: Path) -> None:
             list(
                 load_dataset(
                     compose_config([f"dataset={name}", f"dataset.root={coco_folder}", "dataset.limit=2"]).dataset
-                ).references()
+                ).references(0)
             )
         )
         for name in ("coco", "coco_crop")
@@ -96,10 +96,10 @@ def test_broken_folders_name_the_file(coco_folder: Path) -> None:
     picture = coco_folder / "val2014" / "COCO_val2014_000000000002.jpg"
     picture.write_bytes(b"not an image")
     with pytest.raises(UserError, match=r"000000000002\.jpg is not a readable image"):
-        list(load(coco_folder).references())
+        list(load(coco_folder).references(0))
     picture.unlink()
     with pytest.raises(UserError, match=r"000000000002\.jpg is missing"):
-        list(load(coco_folder).references())
+        list(load(coco_folder).references(0))
     with pytest.raises(UserError, match=r"1 of 4 images.*obclip data coco"):
         load(coco_folder)
     captions = coco_folder / "annotations" / "captions_val2014.json"
@@ -120,3 +120,26 @@ def test_an_unknown_setting_of_a_dataset_is_one_line(coco_folder: Path) -> None:
     config = compose_config(["dataset=coco", f"dataset.root={coco_folder}", "+dataset.colour=red"])
     with pytest.raises(UserError, match="colour"):
         load_dataset(config.dataset)
+
+
+def test_bksdms_protocol(coco_folder: Path, tmp_path: Path) -> None:
+    """Its fixed list of captions in its order, and JPEG for references and images."""
+    listed = tmp_path / "metadata.csv"
+    listed.write_text('file_name,text\n1.jpg,"a man,  walking"\n2.jpg,None\n3.jpg,1e5\n')
+    settings = ["dataset=coco_bksdm", f"dataset.root={coco_folder}", "dataset.limit=2"]
+    dataset = load_dataset(compose_config([*settings, f"dataset.captions={listed}"]).dataset)
+    assert [sample.prompt for sample in dataset.samples(0)] == ["a man, walking", "None"]
+    coded = torch.cat(list(dataset.references(0)))
+    assert not torch.equal(coded, torch.cat(list(load(coco_folder).references(0))))
+
+
+def test_wrong_lists_qualities_and_sizes_are_named_before_anything_runs(coco_folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.csv"
+    settings = ["dataset=coco", f"dataset.root={coco_folder}", "dataset.limit=2"]
+    for content in ("", "file_name,words\n1.jpg,a man\n", "file_name,text\n1.jpg,\n"):
+        listed.write_text(content)
+        with pytest.raises(UserError, match=r"list\.csv"):
+            load_dataset(compose_config([*settings, f"dataset.captions={listed}"]).dataset)
+    for wrong in ("jpeg=0", "size=0", "size=-3", "size=abc"):
+        with pytest.raises(UserError, match=f"dataset.{wrong}"):
+            load_dataset(compose_config([*settings, f"dataset.{wrong}"]).dataset)

@@ -45,8 +45,30 @@ def test_prompts_are_drawn_from_a_seed(folder: Path) -> None:
 
 
 def test_all_images_are_references_at_one_size(folder: Path) -> None:
-    images = torch.cat(list(load(folder, "dataset.limit=2", "dataset.size=64").references()))
+    images = torch.cat(list(load(folder, "dataset.limit=2", "dataset.size=64").references(0)))
     assert images.shape == (6, 3, 64, 64) and images.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("place", ["mjhq30k_imgs", "imgs"])
+def test_images_are_found_where_people_unpack_them(folder: Path, place: str) -> None:
+    (folder / place).mkdir()
+    for category in ("animals", "people"):
+        (folder / category).rename(folder / place / category)
+    assert len(torch.cat(list(load(folder, "dataset.size=64", "dataset.limit=4").references(0)))) == 6
+    inner = folder.with_name(f"{folder.name}-clone") / "MJHQ-30K"
+    inner.parent.mkdir()
+    folder.rename(inner)
+    assert len(load(inner.parent).samples(0)) == 4
+
+
+def test_references_can_be_those_of_the_prompts(folder: Path) -> None:
+    dataset = load(folder, "dataset.limit=2", "dataset.references=same", "dataset.size=64")
+    names = {Path(name).stem for name in dataset.references(3).names}
+    wanted = {sample.prompt for sample in dataset.samples(3)}
+    content = json.loads((folder / "meta_data.json").read_text())
+    assert {" ".join(content[name]["prompt"].split()) for name in names} == wanted
+    with pytest.raises(UserError, match=r"dataset\.references=som.*same"):
+        load(folder, "dataset.references=som", "dataset.limit=2")
 
 
 def test_broken_folders_name_the_file(folder: Path) -> None:
@@ -59,7 +81,7 @@ def test_broken_folders_name_the_file(folder: Path) -> None:
     picture = next((folder / "people").iterdir())
     picture.write_bytes(b"not an image")
     with pytest.raises(UserError, match=rf"{picture.name} is not a readable image"):
-        list(load(folder).references())
+        list(load(folder).references(0))
     picture.unlink()
     with pytest.raises(UserError, match=rf"{picture.name} is missing \(1 of 6 images\)"):
         load(folder)

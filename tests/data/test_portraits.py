@@ -84,15 +84,15 @@ def test_what_is_left_out_leaves_no_trace() -> None:
 
 
 def test_references_are_none_a_folder_or_the_emoji_art(tmp_path: Path) -> None:
-    assert list(load("portraits").references()) == []
-    art = torch.cat(list(load("emoji_portraits").references()))
+    assert list(load("portraits").references(0)) == []
+    art = torch.cat(list(load("emoji_portraits").references(0)))
     assert art.shape[1:] == (3, 64, 64)
     for i in range(3):
         Image.new("RGB", (20, 30 + i)).save(tmp_path / f"{i}.png")
-    images = list(load("portraits", f"dataset.references={tmp_path}", "dataset.size=32").references())
+    images = list(load("portraits", f"dataset.references={tmp_path}", "dataset.size=32").references(0))
     assert images[0].shape == (3, 3, 32, 32)
     with pytest.raises(UserError, match=r"1\.png has another size than"):
-        list(load("portraits", f"dataset.references={tmp_path}").references())
+        list(load("portraits", f"dataset.references={tmp_path}").references(0))
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_references_are_none_a_folder_or_the_emoji_art(tmp_path: Path) -> None:
 )
 def test_bad_settings_are_one_line(override: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        load("portraits", override).references()
+        load("portraits", override).references(0)
