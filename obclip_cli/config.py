@@ -1,8 +1,9 @@
 """The typed configuration: what may be set. compose.py composes it, config_checks.py says what is out of range."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf
 
@@ -176,6 +177,33 @@ def plain(config: Config) -> dict[str, Any]:
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     del result["experiment"]
     return result
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"hybrid": {"steps": 25}}` as `{"hybrid.steps": 25}`."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def defaults_of(schema: type, prefix: str = "") -> dict[str, Any]:
+    """A dataclass's defaults in the same form; settings that have none are left out."""
+    found: dict[str, Any] = {}
+    hints = get_type_hints(schema)
+    for setting in fields(schema):
+        key, kind = prefix + setting.name.rstrip("_"), hints[setting.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            found |= defaults_of(kind, f"{key}.")
+        elif setting.default is not MISSING:
+            found[key] = setting.default
+    return found
+
+
+def differing(values: Mapping[str, Any], schema: type) -> dict[str, Any]:
+    """What of some settings is not the schema's default (nor null, where the schema does not know the setting)."""
+    defaults = defaults_of(schema)
+    return {key: value for key, value in flat(values).items() if value != defaults.get(key)}
 
 
 def taxonomy_path(name: str) -> Path:

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 import yaml
 
-from obclip_cli.config import Config, PairConfig, plain
+from obclip_cli.config import Config, PairConfig, defaults_of, differing, flat, plain
 from obclip_cli.diffusion import hub
 from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
@@ -42,8 +42,11 @@ def fingerprint(*parts: Any) -> str:
 
 
 def run_digest(config: Config, *parts: Any) -> str:
-    """Eight hexadecimal digits that tell a run from every other: its configuration, the pair's weights, and `parts`."""
-    return fingerprint(plain(config), pair_weights(config.pair), *parts)
+    """Eight hexadecimal digits that tell a run from every other: its configuration, the pair's weights, and `parts`.
+
+    Of the configuration only what differs from the defaults, so that a new setting renames no run.
+    """
+    return fingerprint(differing(plain(config), Config), pair_weights(config.pair), *parts)
 
 
 def environment() -> dict[str, Any]:
@@ -116,27 +119,17 @@ def models(config: Config) -> dict[str, list[dict[str, str | None]]]:
 
 
 def is_finished(folder: Path, config: Config) -> bool:
-    """Whether the run in this folder came to its end here, with the weights that are here now.
+    """Whether the run in this folder came to its end, with the weights that are on this machine.
 
-    The mark is not committed: a fresh clone makes the committed runs again.
+    The mark is not committed: a fresh clone makes the committed runs again. A copy of a folder stays finished.
     """
     mark = folder / FINISHED
-    return mark.exists() and mark.read_text() == _weights(config)
+    return mark.exists() and mark.read_text() == fingerprint(pair_weights(config.pair))
 
 
 def mark_finished(folder: Path, config: Config) -> None:
     """Say that the run in this folder came to its end."""
-    write_text(folder / FINISHED, _weights(config))
-
-
-def _weights(config: Config) -> str:
-    """A fingerprint of both models' files: the hub's revision, or names, sizes and times of files of one's own."""
-    found: list[Any] = []
-    for copy in [*hub.copies(config.pair.cloud), *hub.copies(config.pair.device)]:
-        files = [] if copy.revision or copy.folder is None else sorted(copy.folder.rglob("*.safetensors"))
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        found.append((copy.source, copy.revision, stats))
-    return fingerprint(found)
+    write_text(folder / FINISHED, fingerprint(pair_weights(config.pair)))
 
 
 def check_same(folder: Path, config: Config) -> None:
@@ -149,21 +142,14 @@ def check_same(folder: Path, config: Config) -> None:
     if not path.exists():
         return
     try:
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        there = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not readable ({error}); choose another folder with -o") from error
-    if difference := _difference(there, plain(config)):
-        raise UserError(f"{folder} holds a run with {difference}; choose another folder with -o")
-
-
-def _difference(there: Any, here: Any, key: str = "") -> str | None:
-    """The first setting in which two configurations differ, in words."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in dict.fromkeys([*there, *here]):
-            if found := _difference(there.get(name), here.get(name), f"{key}.{name}".lstrip(".")):
-                return found
-        return None
-    return None if there == here else f"{key or 'settings'}={there}, not {here}"
+    before, now, defaults = flat(there), flat(plain(config)), defaults_of(Config)
+    for key in dict.fromkeys([*before, *now]):
+        old, new = (values.get(key, defaults.get(key)) for values in (before, now))
+        if old != new:
+            raise UserError(f"{folder} holds a run with {key}={old}, not {new}; choose another folder with -o")
 
 
 def _commit() -> str | None:

@@ -2,25 +2,62 @@
 
 import json
 import os
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from obclip_cli import runs
 from obclip_cli.compose import compose_config
+from obclip_cli.config import Config, differing, plain
 from obclip_cli.diffusion import hub
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation.methods import both_ends
+from obclip_cli.evaluation.store import RunFolder
 from tests.fake_hub import COMMIT, serve
 from tests.tiny_checkpoints import save_tiny
 
 
 def test_a_finished_run_counts_until_the_weights_change(tiny_pair: list[str], tmp_path: Path) -> None:
     config = compose_config(tiny_pair)
-    assert not runs.is_finished(tmp_path, config)
-    runs.mark_finished(tmp_path, config)
-    assert runs.is_finished(tmp_path, config)
-    weights = Path(config.pair.device.path) / "unet" / "diffusion_pytorch_model.safetensors"
-    os.utime(weights, (1, 1))
-    assert not runs.is_finished(tmp_path, config)
+    run = tmp_path / "run"
+    assert not runs.is_finished(run, config)
+    runs.mark_finished(run, config)
+    copied = shutil.copytree(config.pair.device.path, tmp_path / "device")  # with times of its own
+    moved = replace(config, pair=replace(config.pair, device=replace(config.pair.device, path=str(copied))))
+    assert runs.is_finished(shutil.copytree(run, tmp_path / "copy", copy_function=shutil.copy), moved)
+    with (copied / "unet" / "diffusion_pytorch_model.safetensors").open("r+b") as weights:
+        weights.seek(-1, os.SEEK_END)
+        weights.write(b"?")
+    assert not runs.is_finished(run, moved) and runs.is_finished(run, config)
+
+
+def test_a_new_setting_renames_no_run_and_is_no_other_run(tiny_pair: list[str], tmp_path: Path) -> None:
+    """What a run was made without is at its default."""
+    config, other = compose_config(tiny_pair), compose_config([*tiny_pair, "hybrid.handover=history"])
+    said = differing(plain(config), Config)
+    assert said["pair.name"] == "mini" and not {"seed", "hybrid.handover", "privacy.lambda"} & set(said)
+    assert runs.run_digest(config) == runs.run_digest(replace(config, experiment={"title": "Table 3"}))
+    assert runs.run_digest(config) != runs.run_digest(other) != runs.run_digest(other, "a part")
+    before = plain(config)
+    del before["hybrid"]["handover"], before["cloud"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(before))
+    runs.check_same(tmp_path, config)
+    with pytest.raises(UserError, match=r"holds a run with hybrid.handover=restart, not history"):
+        runs.check_same(tmp_path, other)
+    methods = [asdict(method) for method in both_ends(config)]
+    run = RunFolder(tmp_path, config, both_ends(config))
+    for method in methods:
+        del method["handover"], method["cache"]["refresh"]
+    described = {"methods": methods, "weights": runs.pair_weights(config.pair)}
+    (tmp_path / "methods.json").write_text(json.dumps(described))
+    run.check()
+    methods[0]["hidden"] = True
+    (tmp_path / "methods.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match="other methods"):
+        run.check()
 
 
 def test_the_mark_is_not_committed() -> None:

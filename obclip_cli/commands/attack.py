@@ -98,9 +98,8 @@ def _play(
 
 def _folder_name(config: Config, users: "Users") -> str:
     from obclip_cli import runs
-    from obclip_cli.config import plain
 
-    return f"{config.pair.name}-{runs.fingerprint(plain(config), users.templates, REPEATS, OTHERS, ANSWERED)}"
+    return f"{config.pair.name}-{runs.run_digest(config, users.templates, REPEATS, OTHERS, ANSWERED)}"
 
 
 def _detection(file: Path | None, taxonomy_name: str, config: Config) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.config import Config
+from obclip_cli.config import Config, differing
 from obclip_cli.data import Sample
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.images import StoredImages, stored_images
@@ -42,18 +42,14 @@ class RunFolder:
             UserError: it holds a run of another configuration, other methods or other weights.
         """
         runs.check_same(self.folder, self.config)
-        if self._methods_path.exists() and runs.read_json(self._methods_path) != self._identity:
+        path = self.folder / "methods.json"
+        if path.exists() and _identity(runs.read_json(path)) != _identity(self._described):
             raise UserError(f"{self.folder} holds a run of other methods, or of models with other weights; {ELSEWHERE}")
 
     @cached_property
-    def _identity(self) -> dict[str, Any]:
-        found = {"methods": [asdict(method) for method in self.methods], "weights": pair_weights(self.config.pair)}
-        as_read: dict[str, Any] = json.loads(json.dumps(found))
-        return as_read
-
-    @property
-    def _methods_path(self) -> Path:
-        return self.folder / "methods.json"
+    def _described(self) -> dict[str, Any]:
+        """What `methods.json` holds."""
+        return {"methods": [asdict(method) for method in self.methods], "weights": pair_weights(self.config.pair)}
 
     @property
     def _mark_folder(self) -> Path:
@@ -79,7 +75,7 @@ class RunFolder:
         if path.exists() and runs.read_json(path) != described:
             raise UserError(f"{self.folder} holds a run of other prompts: the dataset has changed; {ELSEWHERE}")
         runs.start(self.folder, self.config)
-        runs.write_text(self._methods_path, _as_json(self._identity))
+        runs.write_text(self.folder / "methods.json", _as_json(self._described))
         runs.write_text(path, _as_json(described))
 
     @cached_property
@@ -130,8 +126,13 @@ class RunFolder:
 
 def run_name(config: Config, methods: list[Method]) -> str:
     """A folder name that says what was run: dataset, pair and a hash of everything else, weights included."""
-    digest = runs.run_digest(config, [asdict(method) for method in methods])
+    digest = runs.run_digest(config, [differing(asdict(method), Method) for method in methods])
     return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{digest}"
+
+
+def _identity(described: dict[str, Any]) -> dict[str, Any]:
+    """Without the settings that are the defaults, which a file may have been written without."""
+    return described | {"methods": [differing(method, Method) for method in described["methods"]]}
 
 
 def _known(estimate: Estimate) -> dict[str, Any]:
