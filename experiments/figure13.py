@@ -11,9 +11,7 @@ from pathlib import Path
 import torch
 
 from obclip_cli.config import Config
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, decode, initial_noise, run_steps, trajectory
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.denoise import State, decode, denoise, denoise_by_step
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.evaluation.generate import Pair
 from obclip_cli.report.progress import ProgressBar
@@ -77,15 +75,10 @@ def _images(pair: Pair, config: Config, points: list[int], progress: ProgressBar
 def _way(pair: Pair, config: Config, prompt: str, seed: int) -> list[State]:
     """The state after each of the cloud's steps."""
     whole = split(config.pair, replace(config.hybrid, switch_point=cloud_steps(config), timestep_shift=0)).cloud
-    noise = State(initial_noise(pair.cloud, latent_shape(pair.cloud), seed))
-    conditioning = encode_prompts(pair.cloud, [prompt], whole.guidance_scale)
-    return list(trajectory(pair.cloud, noise, conditioning, whole, noise_seeds=[seed]))
+    return list(denoise_by_step(pair.cloud, [prompt], whole, seeds=[seed]))
 
 
 def _finished(pair: Pair, config: Config, latents: torch.Tensor, k: int, prompt: str, seed: int) -> torch.Tensor:
     """What the device makes of the cloud's latent."""
     stretch = split(config.pair, replace(config.hybrid, switch_point=k, handover="restart")).device
-    if stretch.start == stretch.stop:
-        return latents
-    conditioning = encode_prompts(pair.device, [prompt], stretch.guidance_scale)
-    return run_steps(pair.device, State(latents), conditioning, stretch, noise_seeds=[seed]).latents
+    return denoise(pair.device, [prompt], stretch, seeds=[seed], state=State(latents)).latents

@@ -5,9 +5,7 @@ import torch
 
 from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.transcript import Transcript
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.denoise import Stretch, decode, denoise
 
 STEPS = 10
 
@@ -51,8 +49,7 @@ class ImageInspection:
         """The images (n, 3, H, W) that the cloud's model makes of the prompts."""
         assert self.pair is not None and self.pipeline is not None
         scale = self.pair.guidance_scale if self.pair.cloud.guidance_scale is None else self.pair.cloud.guidance_scale
-        noise = State(initial_noise(self.pipeline, latent_shape(self.pipeline), seed))
-        state = State.together([noise] * len(prompts))
-        conditioning = encode_prompts(self.pipeline, prompts, scale)
-        stretch, seeds = Stretch(STEPS, 0, STEPS, scale), [seed] * len(prompts)
-        return decode(self.pipeline, run_steps(self.pipeline, state, conditioning, stretch, noise_seeds=seeds).latents)
+        seeds = [seed] * len(prompts)
+        return decode(
+            self.pipeline, denoise(self.pipeline, prompts, Stretch(STEPS, 0, STEPS, scale), seeds=seeds).latents
+        )

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
-from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.conditioning import is_guided
+from obclip_cli.diffusion.denoise import State, StepContext, Stretch, denoise
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -42,39 +40,23 @@ class CloudServer:
             UserError: the request holds no candidate, or steps that its schedule does not have.
         """
         _check(request)
-        start = self._start(request)
         guided = is_guided(self.pipeline.unet.config, request.guidance_scale)
         chunks = chunked(request.candidates, batch=self.batch, guided=guided)
-        position = Position(chunks=len(chunks))
-        with attached(self.pipeline.unet, accelerations(self.cache), position):
-            done = [self._denoise_chunk(request, chunk, start, position, i) for i, chunk in enumerate(chunks)]
+        stretch = Stretch(request.steps, request.start, request.stop, request.guidance_scale)
+        context, done = StepContext(chunks=len(chunks)), []
+        with attached(self.pipeline.unet, accelerations(self.cache), context):
+            for context.chunk, chunk in enumerate(chunks):
+                start, seeds = self._sent(request, len(chunk)), [request.noise_seed] * len(chunk)
+                done.append(denoise(self.pipeline, chunk, stretch, seeds=seeds, state=start, context=context))
         return State.together(done)
 
-    def _start(self, request: CloudRequest) -> State:
-        """z_T, or what the device sent."""
+    def _sent(self, request: CloudRequest, rows: int) -> State | None:
+        """What the device sent, for each row; None begins at z_T."""
         if request.latents is None:
-            return State(initial_noise(self.pipeline, latent_shape(self.pipeline), request.noise_seed))
+            return None
         here = self.pipeline.device
-        return State(request.latents.to(here), None if request.history is None else request.history.to(here))
-
-    def _denoise_chunk(
-        self, request: CloudRequest, candidates: list[str], start: State, position: Position, chunk: int
-    ) -> State:
-        conditioning = encode_prompts(self.pipeline, candidates, request.guidance_scale)
-        position.chunk, position.conditional = chunk, len(candidates)
-        position.unconditional = len(candidates) if conditioning.guided else 0
-
-        def before_step(step: int) -> None:
-            position.step = step
-
-        return run_steps(
-            self.pipeline,
-            State.together([start] * len(candidates)),
-            conditioning,
-            Stretch(request.steps, request.start, request.stop, request.guidance_scale),
-            noise_seeds=[request.noise_seed] * len(candidates),
-            before_step=before_step,
-        )
+        sent = State(request.latents.to(here), None if request.history is None else request.history.to(here))
+        return State.together([sent] * rows)
 
 
 def chunked(candidates: Sequence[str], *, batch: int, guided: bool) -> list[list[str]]:

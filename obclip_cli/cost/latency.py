@@ -16,9 +16,8 @@ from diffusers import DiffusionPipeline
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, ModelConfig, PairConfig
 from obclip_cli.cost.profile import architecture_of
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
-from obclip_cli.diffusion.models import default_device, latent_shape, load_pipeline
+from obclip_cli.diffusion.denoise import Stretch, denoise
+from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.diffusion.random_weights import random_pipeline
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.protocol import CloudRequest
@@ -68,13 +67,7 @@ def _cloud_times(config: Config, stretch: Stretch, candidates: int, weights: Wei
 def _device_times(config: Config, stretch: Stretch, weights: Weights, repeats: int) -> list[float]:
     """Starts from noise where the scheme would from the cloud's latent: the work is the same."""
     pipeline = weights(config.pair, config.pair.device)
-
-    def finish() -> None:
-        noise = State(initial_noise(pipeline, latent_shape(pipeline), config.seed))
-        conditioning = encode_prompts(pipeline, [PROMPT], stretch.guidance_scale)
-        run_steps(pipeline, noise, conditioning, stretch, noise_seeds=[config.seed])
-
-    return repeated(finish, repeats)
+    return repeated(lambda: denoise(pipeline, [PROMPT], stretch, seeds=[config.seed]), repeats)
 
 
 def real_weights(pair: PairConfig, model: ModelConfig) -> DiffusionPipeline:

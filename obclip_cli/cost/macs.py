@@ -17,10 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.attention_cache import reuses
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import chunked
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.architectures import TIME_IDS, pooled_text_width
+from obclip_cli.diffusion.denoise import StepContext
 
 aten = torch.ops.aten
 KINDS = {
@@ -164,9 +164,9 @@ def _counted(
     )
     model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
     chunks, passes = (2 if later_chunk else 1), (2 if kind.cached or kind.skipped else 1)
-    position = Position(chunks=chunks, unconditional=candidates if guided else 0, conditional=candidates)
-    with attached(model.unet, accelerations(cache), position):
-        for position.chunk, position.step in product(range(chunks), range(passes)):
+    context = StepContext(chunks=chunks, unconditional=candidates if guided else 0, conditional=candidates)
+    with attached(model.unet, accelerations(cache), context):
+        for context.chunk, context.step in product(range(chunks), range(passes)):
             counted = model.one_pass()
     return counted
 

@@ -1,16 +1,14 @@
 """The device's side of Algorithm 1 (arXiv 2510.04153): build P, ask, select, finish."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.device.choice import Chooser
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.denoise import State, Stretch, decode, denoise
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
@@ -99,7 +97,7 @@ class Client:
                     "hybrid.order=client_first sends a latent that the real prompt has shaped; "
                     "use hybrid.order=server_first, or privacy.strategy=none to send the prompt in the clear"
                 )
-            state = self._run(query, self._noise(query), self.split.device)
+            state = self._run(query, None, self.split.device)
         return CloudRequest(
             candidates=query.candidates.prompts,
             steps=cloud.steps,
@@ -130,19 +128,11 @@ class Client:
 
     def alone(self, query: Query) -> torch.Tensor:
         """Device-only: the final latents of the small model from the same z_T."""
-        device = self.split.device
-        return self._run(
-            query, self._noise(query), Stretch(device.steps, 0, device.steps, device.guidance_scale)
-        ).latents
+        whole = replace(self.split.device, start=0, stop=self.split.device.steps)
+        return self._run(query, None, whole).latents
 
     def _hands_over_history(self) -> bool:
         return self.split.handover == "history"
 
-    def _noise(self, query: Query) -> State:
-        return State(initial_noise(self.pipeline, latent_shape(self.pipeline), query.seed))
-
-    def _run(self, query: Query, state: State, stretch: Stretch) -> State:
-        if stretch.start == stretch.stop:
-            return state
-        conditioning = encode_prompts(self.pipeline, [query.prompt], stretch.guidance_scale)
-        return run_steps(self.pipeline, state, conditioning, stretch, noise_seeds=[query.seed])
+    def _run(self, query: Query, state: State | None, stretch: Stretch) -> State:
+        return denoise(self.pipeline, [query.prompt], stretch, seeds=[query.seed], state=state)

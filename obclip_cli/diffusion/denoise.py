@@ -1,15 +1,14 @@
 """Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 
-from obclip_cli.diffusion.conditioning import Conditioning
-
-BeforeStep = Callable[[int], None]
+from obclip_cli.diffusion.conditioning import Conditioning, encode_prompts
+from obclip_cli.diffusion.models import latent_shape
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,91 @@ class State:
         return State(torch.cat([state.latents for state in states]), torch.cat(histories) if histories else None)
 
 
+@dataclass
+class StepContext:
+    """The step that runs, and the rows of its batch: what accelerations look at while a model denoises.
+
+    The unconditional rows come first, and all are of one prompt, the empty one. Caches are keyed by the number of the
+    step, never by the timestep's value, which schedules may repeat.
+
+    Attributes:
+        step: 0 in the first step of the stretch.
+        chunk, chunks: which part of a large candidate set, of how many.
+        unconditional, conditional: rows of each kind; no unconditional ones without guidance.
+    """
+
+    step: int = 0
+    chunk: int = 0
+    chunks: int = 1
+    unconditional: int = 0
+    conditional: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole batch."""
+        return self.unconditional + self.conditional
+
+    def whole(self, result: torch.Tensor) -> torch.Tensor:
+        """A result whose equal rows were computed once (shared first step), with all its rows again."""
+        if len(result) == self.rows:
+            return result
+        if len(result) == 1:
+            return result.expand(self.rows, *result.shape[1:])
+        first = result[:1].expand(self.unconditional, *result.shape[1:])
+        return torch.cat([first, result[1:]])
+
+
 def initial_noise(pipeline: DiffusionPipeline, shape: tuple[int, int, int], seed: int) -> torch.Tensor:
     """z_T of one sample, (1, c, h, w), from a generator of its own, so that batches never change it."""
     noise = torch.randn((1, *shape), generator=torch.Generator().manual_seed(seed), dtype=pipeline.unet.dtype)
     return noise.to(pipeline.device) * pipeline.scheduler.init_noise_sigma
 
 
-def run_steps(
+def denoise(
     pipeline: DiffusionPipeline,
-    state: State,
-    conditioning: Conditioning,
+    prompts: Sequence[str],
     stretch: Stretch,
     *,
-    noise_seeds: list[int] | None = None,
-    before_step: BeforeStep | None = None,
+    seeds: Sequence[int],
+    state: State | None = None,
+    context: StepContext | None = None,
 ) -> State:
-    """The state after all steps of a stretch; arguments as in `trajectory`."""
-    path = trajectory(pipeline, state, conditioning, stretch, noise_seeds=noise_seeds, before_step=before_step)
-    for reached in path:
-        state = reached
-    return state
+    """The state after all steps of a stretch, which may have none; arguments as in `denoise_by_step`."""
+    last = _noise(pipeline, seeds) if state is None else state
+    for reached in denoise_by_step(pipeline, prompts, stretch, seeds=seeds, state=last, context=context):
+        last = reached
+    return last
+
+
+@torch.no_grad()
+def denoise_by_step(
+    pipeline: DiffusionPipeline,
+    prompts: Sequence[str],
+    stretch: Stretch,
+    *,
+    seeds: Sequence[int],
+    state: State | None = None,
+    context: StepContext | None = None,
+) -> Iterator[State]:
+    """The state after each step of a stretch, one row a prompt.
+
+    Args:
+        prompts: n of them.
+        seeds: the seed of each prompt's z_T. A solver that adds noise in between (LCM) goes on drawing from it.
+        state: n rows to begin with; None begins at z_T.
+        context: is kept up to date for what is attached to the model.
+    """
+    if stretch.start == stretch.stop:
+        return
+    state = _noise(pipeline, seeds) if state is None else state
+    conditioning = encode_prompts(pipeline, list(prompts), stretch.guidance_scale)
+    context = StepContext() if context is None else context
+    context.conditional, context.unconditional = len(prompts), len(prompts) if conditioning.guided else 0
+    yield from trajectory(pipeline, state, conditioning, stretch, noise_seeds=seeds, context=context)
+
+
+def _noise(pipeline: DiffusionPipeline, seeds: Sequence[int]) -> State:
+    return State(torch.cat([initial_noise(pipeline, latent_shape(pipeline), seed) for seed in seeds]))
 
 
 @torch.no_grad()
@@ -75,24 +139,19 @@ def trajectory(
     conditioning: Conditioning,
     stretch: Stretch,
     *,
-    noise_seeds: list[int] | None = None,
-    before_step: BeforeStep | None = None,
+    noise_seeds: Sequence[int] = (),
+    context: StepContext | None = None,
 ) -> Iterator[State]:
-    """The state after each step of a stretch.
+    """The loop behind `denoise`: the state after each step, for prompts that are encoded.
 
     A step depends on what came before it only, so the state after k steps is the same whatever `stop` is.
-
-    Args:
-        noise_seeds: the seed of each sample's z_T. A solver that adds noise in between (LCM) goes on drawing from it.
-        before_step: told each step's position, counted from 0 at `start`, before the model runs.
     """
     latents = state.latents
+    context = StepContext() if context is None else context
     scheduler = _scheduler_at(pipeline, stretch, state.history)
     generators = _generators_after(latents, noise_seeds) if noise_seeds else None
     rest = conditioning.arguments()
-    for position, timestep in enumerate(scheduler.timesteps[stretch.start : stretch.stop]):
-        if before_step is not None:
-            before_step(position)
+    for context.step, timestep in enumerate(scheduler.timesteps[stretch.start : stretch.stop]):
         rows = torch.cat([latents] * 2) if conditioning.guided else latents
         rows = scheduler.scale_model_input(rows, timestep)
         noise = pipeline.unet(rows, timestep, return_dict=False, **rest)[0]
@@ -121,7 +180,7 @@ def _history(scheduler: SchedulerMixin) -> torch.Tensor | None:
     return outputs[-1] if outputs else None
 
 
-def _generators_after(latents: torch.Tensor, seeds: list[int]) -> list[torch.Generator]:
+def _generators_after(latents: torch.Tensor, seeds: Sequence[int]) -> list[torch.Generator]:
     """Each sample's generator, past the numbers that its z_T took."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     for generator in generators:

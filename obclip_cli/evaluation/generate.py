@@ -7,22 +7,19 @@ images of the whole scheme.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 
 import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig, Config, PairConfig
 from obclip_cli.cost.run import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.architectures import Architecture
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps, trajectory
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.denoise import State, StepContext, Stretch, decode, denoise, denoise_by_step
 from obclip_cli.diffusion.schedule import Split, split
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.pipeline import load_pipelines
@@ -134,28 +131,19 @@ class Batch:
             for ending, names in way.endings.items():
                 yield names, self._finish(way.second, ending, reached[ending.reached])
 
-    def _noise(self, pipeline: DiffusionPipeline) -> State:
-        shape = latent_shape(pipeline)
-        return State(torch.cat([initial_noise(pipeline, shape, sample.seed) for sample in self.samples]))
+    @cached_property
+    def _seeds(self) -> list[int]:
+        return [sample.seed for sample in self.samples]
 
     def _walk(self, way: _Way, stops: set[int]) -> dict[int, State]:
         """States after each number of steps in `stops`, from one pass over the longest."""
-        state = self._noise(way.first)
-        reached = {0: state}
-        if max(stops) == 0:
-            return reached
-        conditioning = encode_prompts(way.first, list(way.words), way.stretch.guidance_scale)
-        rows = len(self.samples)
-        position = Position(unconditional=rows if conditioning.guided else 0, conditional=rows)
-        longest = Stretch(way.stretch.steps, 0, max(stops), way.stretch.guidance_scale)
-
-        def before_step(step: int) -> None:
-            position.step = step
-
-        with attached(way.first.unet, accelerations(way.cache), position):
-            path = trajectory(way.first, state, conditioning, longest, before_step=before_step)
+        longest = replace(way.stretch, start=0, stop=max(stops))
+        reached = {0: denoise(way.first, way.words, replace(longest, stop=0), seeds=self._seeds)}
+        context = StepContext()
+        with attached(way.first.unet, accelerations(way.cache), context):
+            path = denoise_by_step(way.first, way.words, longest, seeds=self._seeds, context=context)
             for done, state in enumerate(path, start=1):
-                self.advance(rows)
+                self.advance(len(self.samples))
                 if done in stops:
                     reached[done] = state
         return reached
@@ -177,12 +165,8 @@ class Batch:
         return reached
 
     def _finish(self, pipeline: DiffusionPipeline, ending: _Ending, state: State) -> torch.Tensor:
-        if ending.stretch.start == ending.stretch.stop:
-            return state.latents
         state = state if ending.history else State(state.latents)
-        conditioning = encode_prompts(pipeline, list(ending.words), ending.stretch.guidance_scale)
-        seeds = [sample.seed for sample in self.samples]
-        finished = run_steps(pipeline, state, conditioning, ending.stretch, noise_seeds=seeds)
+        finished = denoise(pipeline, ending.words, ending.stretch, seeds=self._seeds, state=state)
         self.advance(len(self.samples) * (ending.stretch.stop - ending.stretch.start))
         return finished.latents
 

@@ -6,7 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 # Rows of an attention map that are kept, evenly spaced; the maps of large images would not fit otherwise.
@@ -23,18 +23,18 @@ class AttentionMaps:
     names = ("self", "cross")
 
     def __init__(self) -> None:
-        self.position = Position()
+        self.context = StepContext()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
         self.parts: Parts = {}
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap every attention processor.
 
         Raises:
             UserError: the model has no attention, or normalises its queries and keys.
         """
-        self.unet, self.position, self.processors = unet, position, dict(unet.attn_processors)
+        self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
         layers = {name: unet.get_submodule(name.removesuffix(".processor")) for name in self.processors}
         if not layers or any(getattr(layer, "norm_q", None) is not None for layer in layers.values()):
             raise UserError("attention maps are recorded of models with plain attention only; choose another pair")
@@ -79,7 +79,7 @@ class _Recording:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        first = self.maps.position.unconditional
+        first = self.maps.context.unconditional
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         self.maps.parts[self.part].append(attention_map(attn, hidden_states[first:], context[first:]))
         return self.wrapped(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
@@ -103,13 +103,13 @@ class DeepestFeatures:
     names = ("features",)
 
     def __init__(self) -> None:
-        self.position = Position()
+        self.context = StepContext()
         self.overrides = Overrides()
         self.parts: Parts = {}
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Make the block show its result."""
-        self.position = position
+        self.context = context
         self.begin()
         self.overrides.put(unet.down_blocks[-1] if unet.mid_block is None else unet.mid_block, self._showing)
 
@@ -121,7 +121,7 @@ class DeepestFeatures:
         def forward(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
             features = result if isinstance(result, torch.Tensor) else result[0]
-            self.parts["features"].append(features[self.position.unconditional :].float())
+            self.parts["features"].append(features[self.context.unconditional :].float())
             return result
 
         return forward

@@ -17,14 +17,12 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli import runs
 from obclip_cli.cloud.accelerate import attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion import pairs
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory
-from obclip_cli.diffusion.models import default_device, latent_shape, load_pipeline
+from obclip_cli.diffusion.denoise import StepContext, Stretch, denoise_by_step
+from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.metrics.intervals import Estimate, of_mean
@@ -114,18 +112,12 @@ def record(
         prompts, seeds: one a row; the seed is that of its z_T.
     """
     scale = config.pair.cloud.guidance_scale or config.pair.guidance_scale
-    conditioning = encode_prompts(pipeline, prompts, scale)
-    position = Position(unconditional=len(prompts) if conditioning.guided else 0, conditional=len(prompts))
-    noise = State.together([State(initial_noise(pipeline, latent_shape(pipeline), seed)) for seed in seeds])
-    stretch = Stretch(cloud_steps(config), 0, cloud_steps(config), scale)
-
-    def before_step(step: int) -> None:
-        position.step = step
-        recorder.begin()
-
-    with attached(pipeline.unet, [recorder], position):
-        path = trajectory(pipeline, noise, conditioning, stretch, noise_seeds=seeds, before_step=before_step)
-        return [recorder.parts for _ in path]
+    stretch, context, steps = Stretch(cloud_steps(config), 0, cloud_steps(config), scale), StepContext(), []
+    with attached(pipeline.unet, [recorder], context):
+        for _ in denoise_by_step(pipeline, prompts, stretch, seeds=seeds, context=context):
+            steps.append(recorder.parts)
+            recorder.begin()
+    return steps
 
 
 def differences(steps: list[Parts], recorder: Recorder) -> Iterator[dict[str, Any]]:

@@ -12,11 +12,8 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import attached
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention, slices
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.data import Sample
-from obclip_cli.diffusion.conditioning import encode_prompts
-from obclip_cli.diffusion.denoise import State, Stretch, decode, initial_noise, run_steps
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.denoise import State, StepContext, Stretch, decode, denoise
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.evaluation.generate import DECODED, Pair, Progress, samples_at_once
 
@@ -42,8 +39,9 @@ def candidate_images(
     latents = torch.cat(reached)
     parts = []
     for rows in slices(len(prompts), DECODED):
-        finished = _device_steps(pair.device, divided.device, latents[rows], prompts[rows], noise[rows])
-        parts.append(decode(pair.device, finished))
+        sent = State(latents[rows])
+        finished = denoise(pair.device, prompts[rows], divided.device, seeds=noise[rows], state=sent)
+        parts.append(decode(pair.device, finished.latents))
     return (torch.cat(parts) * 255).round().to(torch.uint8)
 
 
@@ -56,25 +54,9 @@ def _cloud_steps(
     cloud: DiffusionPipeline, stretch: Stretch, prompts: list[str], seeds: list[int], *, shared: int
 ) -> torch.Tensor:
     """Latents (n, c, h, w) after the cloud's steps."""
-    conditioning = encode_prompts(cloud, prompts, stretch.guidance_scale)
-    position = Position(unconditional=len(prompts) if conditioning.guided else 0, conditional=len(prompts))
-
-    def before_step(step: int) -> None:
-        position.step = step
-
-    state = State.together([State(initial_noise(cloud, latent_shape(cloud), seed)) for seed in seeds])
-    with attached(cloud.unet, [PivotAttention(stop=shared)] if shared else [], position):
-        return run_steps(cloud, state, conditioning, stretch, noise_seeds=seeds, before_step=before_step).latents
-
-
-def _device_steps(
-    device: DiffusionPipeline, stretch: Stretch, latents: torch.Tensor, prompts: list[str], seeds: list[int]
-) -> torch.Tensor:
-    """Latents (n, c, h, w) after the device's steps, which may be none."""
-    if stretch.start == stretch.stop:
-        return latents
-    conditioning = encode_prompts(device, prompts, stretch.guidance_scale)
-    return run_steps(device, State(latents), conditioning, stretch, noise_seeds=seeds).latents
+    context = StepContext()
+    with attached(cloud.unet, [PivotAttention(stop=shared)] if shared else [], context):
+        return denoise(cloud, prompts, stretch, seeds=seeds, context=context).latents
 
 
 def every_candidate(samples: list[Sample], sets: list[tuple[str, ...]]) -> list[Sample]:

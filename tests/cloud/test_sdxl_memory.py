@@ -5,10 +5,10 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import chunked
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.architectures import TIME_IDS, load_architecture, pooled_text_width
+from obclip_cli.diffusion.denoise import StepContext
 from tests.live_memory import Watch
 
 GPU_BYTES = 24e9
@@ -24,11 +24,11 @@ def test_thirty_candidates_of_sdxl_fit_a_24_gb_gpu_with_all_caches_on() -> None:
     assert len(chunks) > 1
     with torch.device("meta"):
         unet = UNet2DConditionModel(**load_architecture("sdxl").unet).half().eval()
-    position = Position(chunks=len(chunks), conditional=len(chunks[0]), unconditional=len(chunks[0]))
-    with torch.no_grad(), attached(unet, accelerations(config.cache), position), Watch() as watch:
-        for position.chunk in range(2):  # the second holds what it needs of the first beside its own
-            for position.step in range(config.hybrid.switch_point):
-                one_pass(unet, position.rows)
+    context = StepContext(chunks=len(chunks), conditional=len(chunks[0]), unconditional=len(chunks[0]))
+    with torch.no_grad(), attached(unet, accelerations(config.cache), context), Watch() as watch:
+        for context.chunk in range(2):  # the second holds what it needs of the first beside its own
+            for context.step in range(config.hybrid.switch_point):
+                one_pass(unet, context.rows)
     weights = 2 * sum(parameter.numel() for parameter in unet.parameters()) + OTHER_WEIGHTS
     assert weights + watch.peak < GPU_BYTES
     assert watch.peak > 12 * 0.5e9  # activations and caches of twelve rows: the watch does see them

@@ -58,7 +58,7 @@ def test_pivot_attention_refuses_text_together_with_an_image_prompt_and_masks(
 ) -> None:
     pivots = PivotAttention()
     unet = pipeline.unet
-    pivots.attach(unet, pivots.position)
+    pivots.attach(unet, pivots.context)
     cross = unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn2")
     assert isinstance(cross, Attention)
     hidden_states, text = torch.zeros(2, 4, 16), torch.zeros(2, 3, 16)

@@ -5,8 +5,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from obclip_cli.cloud.accelerate import attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.reproduction.recording import QUERIES, AttentionMaps, DeepestFeatures, Recorder, attention_map
 from tests.conftest import tiny_pipeline
 
@@ -18,7 +18,7 @@ def noise_of(pipeline: StableDiffusionPipeline, recorder: Recorder | None) -> to
     rows = torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     arguments = encode_prompts(pipeline, PROMPTS, 3.0).arguments()
     chosen = [] if recorder is None else [recorder]
-    with torch.no_grad(), attached(pipeline.unet, chosen, Position(unconditional=3, conditional=3)):
+    with torch.no_grad(), attached(pipeline.unet, chosen, StepContext(unconditional=3, conditional=3)):
         result: torch.Tensor = pipeline.unet(rows, 500, return_dict=False, **arguments)[0]
     return result
 

@@ -1,6 +1,6 @@
 """Server-side accelerations: one file each, put on a UNet for a run and taken off again.
 
-An acceleration has `attach(unet, position)` and `detach()`; while the cloud denoises, `position` says which
+An acceleration has `attach(unet, context)` and `detach()`; while the cloud denoises, `context` says which
 step runs, for which rows. A new one is a file here, a key of `CacheConfig` and a line in `accelerations`.
 """
 
@@ -13,17 +13,17 @@ from diffusers import UNet2DConditionModel
 from obclip_cli.cloud.accelerate.attention_cache import AttentionCache
 from obclip_cli.cloud.accelerate.block_skip import BlockSkip
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.accelerate.shared_first_step import SharedFirstStep
 from obclip_cli.config import CacheConfig
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 
 class Acceleration(Protocol):
     """What every acceleration offers."""
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
-        """Put itself on the model, to look at `position` in every step."""
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
+        """Put itself on the model, to look at `context` in every step."""
         ...
 
     def detach(self) -> None:
@@ -46,7 +46,7 @@ def accelerations(cache: CacheConfig) -> list[Acceleration]:
 
 
 @contextmanager
-def attached(unet: UNet2DConditionModel, chosen: Sequence[Acceleration], position: Position) -> Iterator[None]:
+def attached(unet: UNet2DConditionModel, chosen: Sequence[Acceleration], context: StepContext) -> Iterator[None]:
     """Put accelerations on the model and take them off in reverse order, also after an error.
 
     Raises:
@@ -57,7 +57,7 @@ def attached(unet: UNet2DConditionModel, chosen: Sequence[Acceleration], positio
     done: list[Acceleration] = []
     try:
         for acceleration in chosen:
-            acceleration.attach(unet, position)
+            acceleration.attach(unet, context)
             done.append(acceleration)
         yield
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 
@@ -35,18 +35,18 @@ class AttentionCache:
         if cache_point < 1:
             raise UserError(f"cache.cache_point={cache_point} must be at least 1: step 0 has nothing to reuse")
         self.cache_point, self.refresh = cache_point, refresh
-        self.position = Position()
+        self.context = StepContext()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap every attention processor."""
-        self.unet, self.position, self.processors = unet, position, dict(unet.attn_processors)
+        self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
         unet.set_attn_processor({name: _CachingProcessor(p, self) for name, p in self.processors.items()})
 
     def reuses(self) -> bool:
         """Whether the present step takes the last results."""
-        return reuses(self.position.step, cache_point=self.cache_point, refresh=self.refresh)
+        return reuses(self.context.step, cache_point=self.cache_point, refresh=self.refresh)
 
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""
@@ -64,6 +64,6 @@ class _CachingProcessor:
 
     def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self.cache.reuses() and self.result is not None:
-            return self.cache.position.whole(self.result)
+            return self.cache.context.whole(self.result)
         self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
         return self.result

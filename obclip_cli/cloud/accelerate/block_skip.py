@@ -12,7 +12,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 
@@ -31,12 +31,12 @@ class BlockSkip:
         if skip_point < 1:
             raise UserError(f"cache.skip_point={skip_point} must be at least 1: step 0 has nothing to go on from")
         self.skip_point, self.fresh_conv_in = skip_point, fresh_conv_in
-        self.position = Position()
+        self.context = StepContext()
         self.overrides = Overrides()
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Make each block that is skipped remember its last result."""
-        self.position = position
+        self.context = context
         blocks = [*unet.down_blocks]
         if unet.mid_block is not None:
             blocks.append(unet.mid_block)
@@ -49,7 +49,7 @@ class BlockSkip:
         last: dict[str, Any] = {}
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if self.position.step >= self.skip_point and last:
+            if self.context.step >= self.skip_point and last:
                 return self._whole(last["result"])
             last["result"] = original(*args, **kwargs)
             return last["result"]
@@ -59,7 +59,7 @@ class BlockSkip:
     def _whole(self, result: Any) -> Any:
         """A down block gives (hidden states, skip connections), the others one tensor."""
         if isinstance(result, torch.Tensor):
-            return self.position.whole(result)
+            return self.context.whole(result)
         return tuple(self._whole(part) for part in result)
 
     def detach(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 # Elements of attention map held at once; the whole map of a large image never is.
@@ -30,18 +30,18 @@ class PivotAttention:
 
     def __init__(self, *, scope: str = "all", layers: str = "both", stop: int | None = None) -> None:
         self.scope, self.layers, self.stop = scope, layers, stop
-        self.position = Position()
+        self.context = StepContext()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
         self.remembered: dict[tuple[str, int, int], QueryAndKey] = {}
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Put a sharing processor on each chosen attention layer.
 
         Raises:
             UserError: an attention layer does more than queries, keys, values and an output.
         """
-        self.unet, self.position, self.processors = unet, position, dict(unet.attn_processors)
+        self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
         kind = {"self": "attn1", "cross": "attn2", "both": ""}[self.layers]
         sharing = {}
         for name, processor in self.processors.items():
@@ -53,11 +53,11 @@ class PivotAttention:
 
     def shares(self) -> bool:
         """Whether the present step does."""
-        return self.stop is None or self.position.step < self.stop
+        return self.stop is None or self.context.step < self.stop
 
     def groups(self, rows: int) -> list[slice]:
         """The rows that share a map; `pivot` says whose it is."""
-        unconditional = self.position.unconditional
+        unconditional = self.context.unconditional
         if rows == 1 or unconditional == 0:  # one row: all are still equal (shared first step)
             return [slice(0, rows)]
         if self.scope == "branch":
@@ -66,18 +66,18 @@ class PivotAttention:
 
     def pivot(self, group: slice) -> int:
         """The first conditional row of the group, or its first row."""
-        return self.position.unconditional if group.start < self.position.unconditional < group.stop else group.start
+        return self.context.unconditional if group.start < self.context.unconditional < group.stop else group.start
 
     def query_and_key(
         self, layer: str, number: int, attn: Any, hidden_states: torch.Tensor, context: torch.Tensor, pivot: int
     ) -> QueryAndKey:
         """The pivot's (1, L, width) and (1, S, width); of the first chunk for all chunks."""
-        place = (layer, self.position.step, number)
-        if self.position.chunk > 0:
+        place = (layer, self.context.step, number)
+        if self.context.chunk > 0:
             return self.remembered[place]
         row = slice(pivot, pivot + 1)
         made = attn.to_q(hidden_states[row]), attn.to_k(context[row])
-        if self.position.chunks > 1:
+        if self.context.chunks > 1:
             self.remembered[place] = made
         return made
 

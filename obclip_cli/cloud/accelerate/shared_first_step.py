@@ -13,36 +13,36 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
 
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 
 
 class SharedFirstStep:
     """Runs the first step with one unconditional row, and with one row as long as all are equal."""
 
     def __init__(self) -> None:
-        self.position = Position()
+        self.context = StepContext()
         self.overrides = Overrides()
         self.sharing = False
 
-    def attach(self, unet: UNet2DConditionModel, position: Position) -> None:
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap the model's `forward` and that of every module before the first cross-attention."""
-        self.position = position
+        self.context = context
         for module in modules_before_the_prompt(unet):
             self.overrides.put(module, self._once)
         self.overrides.put(unet, self._fewer_rows)
 
     def _fewer_rows(self, original: Forward) -> Forward:
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
-            position = self.position
-            if position.step > 0 or not _equal(sample):
+            context = self.context
+            if context.step > 0 or not _equal(sample):
                 return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
-            unconditional = position.unconditional
-            rows = [*range(min(unconditional, 1)), *range(unconditional, position.rows)]
+            unconditional = context.unconditional
+            rows = [*range(min(unconditional, 1)), *range(unconditional, context.rows)]
             added = kwargs.pop("added_cond_kwargs", None)
             added = {name: values[rows] for name, values in added.items()} if added else None
             timestep_cond = kwargs.pop("timestep_cond", None)
             timestep_cond = None if timestep_cond is None else timestep_cond[rows]
-            self.sharing, position.unconditional = True, min(unconditional, 1)
+            self.sharing, context.unconditional = True, min(unconditional, 1)
             try:
                 result = original(
                     sample[rows],
@@ -53,10 +53,10 @@ class SharedFirstStep:
                     **kwargs,
                 )
             finally:
-                self.sharing, position.unconditional = False, unconditional
+                self.sharing, context.unconditional = False, unconditional
             if isinstance(result, tuple):
-                return (position.whole(result[0]),)
-            return UNet2DConditionOutput(sample=position.whole(result.sample))
+                return (context.whole(result[0]),)
+            return UNet2DConditionOutput(sample=context.whole(result.sample))
 
         return forward
 

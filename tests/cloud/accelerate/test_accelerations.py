@@ -10,12 +10,12 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch.utils.flop_counter import FlopCounterMode
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION as OFF
 from obclip_cli.config import CacheConfig
 from obclip_cli.cost.macs import steps_macs
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest
 from tests.conftest import tiny_pipeline
@@ -130,7 +130,7 @@ def test_no_more_rows_at_once_than_allowed(pipeline: StableDiffusionPipeline, gu
 def test_the_model_is_restored_after_an_error(pipeline: StableDiffusionPipeline) -> None:
     before = dict(pipeline.unet.attn_processors)
     everything = accelerations(replace(LOSSY["everything"], shared_first_step=True))
-    with pytest.raises(RuntimeError), attached(pipeline.unet, everything, Position()):
+    with pytest.raises(RuntimeError), attached(pipeline.unet, everything, StepContext()):
         assert pipeline.unet.attn_processors != before
         raise RuntimeError
     assert pipeline.unet.attn_processors == before
@@ -144,7 +144,7 @@ def test_rows_that_differ_are_not_shared(pipeline: StableDiffusionPipeline) -> N
     sample, embeds = torch.randn(rows, 4, 8, 8, generator=generator), torch.randn(rows, 3, width, generator=generator)
     with torch.no_grad():
         plain = pipeline.unet(sample, 5, encoder_hidden_states=embeds).sample
-        with attached(pipeline.unet, accelerations(CacheConfig()), Position(unconditional=2, conditional=2)):
+        with attached(pipeline.unet, accelerations(CacheConfig()), StepContext(unconditional=2, conditional=2)):
             assert torch.equal(pipeline.unet(sample, 5, encoder_hidden_states=embeds).sample, plain)
 
 

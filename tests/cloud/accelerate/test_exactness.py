@@ -7,9 +7,9 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import NO_ACCELERATION as OFF
 from obclip_cli.config import CacheConfig
+from obclip_cli.diffusion.denoise import StepContext
 from tests.cloud.accelerate.architectures import (
     ARCHITECTURES,
     PROMPTS,
@@ -171,6 +171,6 @@ def test_unconditional_rows_that_differ_by_rounding_are_still_one() -> None:
     embeds[1] = embeds[0] * (1 + 2e-7)
     rows = []
     unet.conv_out.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    with torch.no_grad(), attached(unet, accelerations(CacheConfig()), Position(unconditional=2, conditional=2)):
+    with torch.no_grad(), attached(unet, accelerations(CacheConfig()), StepContext(unconditional=2, conditional=2)):
         unet(sample, 5, encoder_hidden_states=embeds)
     assert rows == [3]

@@ -5,7 +5,7 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from obclip_cli.cloud.accelerate.pivot_attention import SLICE_ELEMENTS, PivotAttention, _SharingProcessor, slices
-from obclip_cli.cloud.accelerate.position import Position
+from obclip_cli.diffusion.denoise import StepContext
 from tests.live_memory import Watch
 
 ROWS, TOKENS, HEADS, WIDTH = 12, 64 * 64, 8, 320  # SD-v1.4's first level at N = 6, with guidance
@@ -37,7 +37,7 @@ def test_peak_memory_at_64x64_latents_is_below_stock_attentions() -> None:
     hidden_states = torch.randn(1, TOKENS, WIDTH).expand(ROWS, -1, -1).contiguous()
     stock, expected = watched(attention, hidden_states)
     pivots = PivotAttention()
-    pivots.position = Position(unconditional=ROWS // 2, conditional=ROWS // 2)
+    pivots.context = StepContext(unconditional=ROWS // 2, conditional=ROWS // 2)
     attention.set_processor(_SharingProcessor("attn1", attention.processor, pivots))
     shared, found = watched(attention, hidden_states)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)  # equal rows: sharing is exact but for rounding

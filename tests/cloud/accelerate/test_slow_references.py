@@ -13,10 +13,10 @@ from diffusers.models.attention_processor import Attention
 from torch import nn
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.position import Position
 from obclip_cli.config import NO_ACCELERATION as OFF
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.conditioning import encode_prompts
+from obclip_cli.diffusion.denoise import StepContext
 from tests.cloud.accelerate.architectures import (
     ARCHITECTURES,
     PROMPTS,
@@ -131,10 +131,10 @@ def a_pass(pipeline: DiffusionPipeline, seed: int, timestep: int) -> Pass:
 @torch.no_grad()
 def in_turn(pipeline: DiffusionPipeline, cache: CacheConfig, *passes: Pass) -> list[torch.Tensor]:
     """What the UNet gives in steps 0, 1, ... with accelerations on."""
-    position = Position(unconditional=2, conditional=2)
+    context = StepContext(unconditional=2, conditional=2)
     outputs = []
-    with attached(pipeline.unet, accelerations(cache), position):
-        for position.step, one in enumerate(passes):
+    with attached(pipeline.unet, accelerations(cache), context):
+        for context.step, one in enumerate(passes):
             outputs.append(pipeline.unet(one.sample, one.timestep, **one.conditions).sample)
     return outputs
 
