@@ -110,7 +110,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     caption = _caption(config, run_folder, missing)
     write_table(table, folder / "figure4", caption=caption)
     stored = pd.read_csv(folder / "figure4.csv")
-    plot_replacement(stored, folder / "figure4.png", panels=PANELS, title=TITLE, threshold=THRESHOLD)
+    plot_replacement(stored, folder / "figure4.png", columns=PANELS, title=TITLE, threshold=THRESHOLD)
     return f"{caption}\n\n{finding(stored)}"
 
 

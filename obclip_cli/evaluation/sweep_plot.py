@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
+from matplotlib.axes import Axes
 
 from obclip_cli.evaluation.sweep_report import SweepReport
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 from obclip_cli.report.score_table import measured
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 
 PANELS = {
     "fid": "FID ↓",
@@ -33,7 +29,7 @@ def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
     others = [key for key in report.swept if key != over]
     labels = _labels(runs, others)
     names = [name for name in PANELS if name in measured(runs) and runs[name].notna().any()][:MOST_PANELS]
-    figure, axes = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.6), squeeze=False, layout="constrained")
+    figure, axes = panels(1, len(names), (3.4 * len(names), 3.6), layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
         for label, line in runs.groupby(labels, sort=False) if over else [("", runs)]:
             line = line.sort_values(over) if over else line
@@ -44,8 +40,7 @@ def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
         axis.tick_params(axis="x", rotation=0 if over else 30)
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=7)
-    figure.suptitle(title, fontsize=9)
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
 
 
 def _draw(axis: Axes, places: pd.Series, line: pd.DataFrame, name: str, label: str) -> None:

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 import torch
 import torch.distributed as dist
@@ -16,8 +15,7 @@ from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from obclip_cli.report.figures import panels, save_figure
 
 Losses = dict[str, torch.Tensor]
 DECAY_SHARE = 0.2
@@ -205,8 +203,9 @@ def plot_losses(table: Path, picture: Path, title: str) -> None:
     """Draw every loss column of `table`, smoothed over 1 % of the steps."""
     losses = pd.read_csv(table).set_index("step")
     smooth = losses.rolling(max(1, len(losses) // 100), min_periods=1).mean()
-    figure, axes = plt.subplots(figsize=(6, 3.5))
-    smooth.plot(ax=axes, logy=True, title=title, xlabel="step")
-    figure.tight_layout()
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
+    figure, ((axis,),) = panels(1, 1, (6, 3.5))
+    for name, line in smooth.items():
+        axis.plot(line, label=name)
+    axis.set(yscale="log", title=title, xlabel="step")
+    axis.legend()
+    save_figure(figure, picture)

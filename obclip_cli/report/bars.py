@@ -2,30 +2,26 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a")
 
 
-def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str) -> None:
+def plot_bars(tables: dict[str, pd.DataFrame], path: Path, *, title: str) -> None:
     """One panel a table: one group of bars a row, one bar a series.
 
     Args:
-        panels: title -> a table whose index names the rows, the same in all panels, with one column for each of at
+        tables: title -> a table whose index names the rows, the same in all panels, with one column for each of at
             most four series. Columns `_low` and `_high` of a series are its interval. Missing values have no bar.
     """
-    rows = len(next(iter(panels.values())))
-    size = (4.2 * len(panels) + 1, 0.42 * rows + 1.4)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    for axis, (name, table) in zip(axes[0], panels.items(), strict=True):
+    rows = len(next(iter(tables.values())))
+    size = (4.2 * len(tables) + 1, 0.42 * rows + 1.4)
+    figure, axes = panels(1, len(tables), size, sharey=True)
+    for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
         series = [column for column in table.columns if not column.endswith(("_low", "_high"))]
         thickness = 0.8 / len(series)
         for place, column in enumerate(series):
@@ -36,13 +32,11 @@ def plot_bars(panels: dict[str, pd.DataFrame], path: Path, *, title: str) -> Non
         axis.set_yticks(np.arange(rows), table.index, fontsize=7)
         axis.margins(x=0.18)
     axes[0][0].invert_yaxis()
-    figure.suptitle(title, fontsize=10)
     handles, labels = axes[0][0].get_legend_handles_labels()
     below = 0.35 / size[1] if len(labels) > 1 else 0.0
     if len(labels) > 1:
         figure.legend(handles, labels, fontsize=7, ncols=len(labels), loc="lower center")
-    figure.tight_layout(rect=(0, below, 1, 1))
-    save_figure(figure, path)
+    save_figure(figure, path, title=title, below=below)
 
 
 def _annotate(axis: Axes, heights: np.ndarray, table: pd.DataFrame, column: str) -> None:

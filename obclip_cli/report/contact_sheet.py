@@ -1,39 +1,33 @@
 """One picture of a generation: the image beside its baselines, and all that the cloud sent back."""
 
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from PIL.Image import Image
 
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 
-def write_contact_sheet(
-    path: Path, *, title: str, compared: dict[str, torch.Tensor], candidates: dict[str, torch.Tensor]
-) -> None:
+def write_contact_sheet(path: Path, *, title: str, compared: dict[str, Image], candidates: dict[str, Image]) -> None:
     """Draw the compared images in the first row and the candidates below, each under its caption.
 
     Args:
-        compared: caption -> image (3, H, W) in [0, 1].
-        candidates: prompt -> decoded latent (3, H, W); the real one looks like any other.
+        compared: caption -> image.
+        candidates: prompt -> decoded latent; the real one looks like any other.
     """
     columns = max(3, min(5, len(candidates)))
-    below = -(-len(candidates) // columns)
-    figure, axes = plt.subplots(
-        1 + below, columns, figsize=(2.1 * columns, 2.4 * (1 + below)), squeeze=False, layout="constrained"
-    )
-    figure.suptitle(textwrap.fill(title, 26 * columns), fontsize=11)
+    rows = 1 + -(-len(candidates) // columns)
+    figure, axes = panels(rows, columns, (2.1 * columns, 2.4 * rows), layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, (caption, image) in zip(axes[0], compared.items(), strict=False):
-        _draw(axis, image, caption, bold=True)
-    for axis, (caption, image) in zip(axes[1:].flat, candidates.items(), strict=False):
-        _draw(axis, image, caption, bold=False)
-    save_figure(figure, path, dpi=100)
+    _draw(axes[0], compared, "bold")
+    _draw(axes[1:].flat, candidates, "normal")
+    save_figure(figure, path, title=textwrap.fill(title, 26 * columns), dpi=100)
 
 
-def _draw(axis: Axes, image: torch.Tensor, caption: str, *, bold: bool) -> None:
-    axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
-    axis.set_title(textwrap.fill(caption, 26), fontsize=8, fontweight="bold" if bold else "normal")
+def _draw(axes: Iterable[Axes], images: dict[str, Image], weight: str) -> None:
+    for axis, (caption, image) in zip(axes, images.items(), strict=False):
+        axis.imshow(image, interpolation="nearest")
+        axis.set_title(textwrap.fill(caption, 26), fontsize=8, fontweight=weight)

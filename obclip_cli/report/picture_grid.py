@@ -3,13 +3,9 @@
 import textwrap
 from pathlib import Path
 
-import matplotlib
 import torch
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 SIDE = 1.15  # inches
 LETTER, LONGEST = 0.075, 24  # inches a letter of a row's name, and its letters a line
@@ -34,7 +30,7 @@ def plot_grid(
     names = {name: textwrap.fill(name, LONGEST) for name in rows}
     label = 0.25 + LETTER * max(len(line) for name in names.values() for line in name.splitlines())
     width, height = SIDE * len(columns) + label, SIDE * len(rows) + 1.25
-    figure, axes = plt.subplots(len(rows), len(columns), figsize=(width, height), squeeze=False)
+    figure, axes = panels(len(rows), len(columns), (width, height))
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         for axis, image, good in zip(line, images, right[name], strict=True):
             axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
@@ -51,4 +47,4 @@ def plot_grid(
     figure.subplots_adjust(
         left=label / width, right=0.99, top=1 - 0.95 / height, bottom=0.26 / height, wspace=0.06, hspace=0.06
     )
-    save_figure(figure, path)
+    save_figure(figure, path, below=None)

@@ -3,15 +3,12 @@
 import textwrap
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 import torch
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 SAVING_COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a", "#b8a9c9")
 TRADEOFF_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -25,16 +22,14 @@ def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], tit
         table: one row a method, with `method` and the score columns.
         columns: score column -> what stands over its panel.
     """
-    figure, axes = plt.subplots(1, len(columns), figsize=(2.9 * len(columns), 3.4), sharey=True, squeeze=False)
+    figure, axes = panels(1, len(columns), (2.9 * len(columns), 3.4), sharey=True)
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
         axis.barh(table["method"], table[column], color="#4c72b0")
         axis.bar_label(axis.containers[0], fmt="%.3g", fontsize=7, padding=2)
         axis.set_title(label, fontsize=9)
         axis.margins(x=0.18)
     axes[0][0].invert_yaxis()
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
 
 
 def plot_sweep(
@@ -46,7 +41,7 @@ def plot_sweep(
         table: rows with `order`, `cloud_share` (0..1) and the score columns; panels of missing columns stay empty.
         zero: the columns that are differences: a line at 0 is drawn through their panels.
     """
-    figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 3.2), squeeze=False)
+    figure, axes = panels(1, len(columns), (3.4 * len(columns), 3.2))
     styles = {"server_first": ("o-", "server first"), "client_first": ("s--", "client first")}
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
         for order, (style, name) in styles.items() if column in table else ():
@@ -64,38 +59,35 @@ def plot_sweep(
             axis.axhline(0, color="black", linewidth=0.8)
     if axes[0][0].lines:
         axes[0][0].legend(fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
 
 
-def plot_tradeoff(panels: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
+def plot_tradeoff(sources: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
     """One panel a source (ours, the paper's), two in a line: a score over the cloud's cost, one mark a row.
 
     A row of the same name has the same mark in every panel; the legend stands below all of them.
 
     Args:
-        panels: title -> rows with `name`, `cloud_share` (cost against cloud-only), the score and, where known, its
+        sources: title -> rows with `name`, `cloud_share` (cost against cloud-only), the score and, where known, its
             `_low` and `_high`; rows without a score are left out.
     """
-    lines = -(-len(panels) // 2)
-    figure, axes = plt.subplots(lines, 2, figsize=(9.6, 3.3 * lines + 1.2), squeeze=False)
-    known = [table[table[score].notna() & table["cloud_share"].notna()] for table in panels.values()]
+    lines = -(-len(sources) // 2)
+    height = 3.3 * lines + 1.2
+    figure, axes = panels(lines, 2, (9.6, height))
+    known = [table[table[score].notna() & table["cloud_share"].notna()] for table in sources.values()]
     names = list(dict.fromkeys(name for rows in known for name in rows["name"]))
     styles = {
         name: (f"C{place % 10}", TRADEOFF_MARKERS[place % len(TRADEOFF_MARKERS)]) for place, name in enumerate(names)
     }
-    for axis, source, rows in zip(axes.flat, panels, known, strict=False):
+    for axis, source, rows in zip(axes.flat, sources, known, strict=False):
         _tradeoff_panel(axis, rows, score, styles)
         axis.set(xlabel="cloud's multiply-accumulates against cloud-only", ylabel=label)
         axis.set_title(source, fontsize=10)
-    for axis in axes.flat[len(panels) :]:
+    for axis in axes.flat[len(sources) :]:
         axis.axis("off")
-    marks = [plt.Line2D([], [], color=colour, marker=marker, linestyle="") for colour, marker in styles.values()]
+    marks = [Line2D([], [], color=colour, marker=marker, linestyle="") for colour, marker in styles.values()]
     figure.legend(marks, names, fontsize=7.5, ncols=4, loc="lower center")
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout(rect=(0, 0.9 / (3.3 * lines + 1.2), 1, 1))
-    save_figure(figure, path)
+    save_figure(figure, path, title=title, below=0.9 / height)
 
 
 def _tradeoff_panel(axis: Axes, rows: pd.DataFrame, score: str, styles: dict[str, tuple[str, str]]) -> None:
@@ -104,15 +96,7 @@ def _tradeoff_panel(axis: Axes, rows: pd.DataFrame, score: str, styles: dict[str
         ends = [[max(0.0, row[score] - low)], [max(0.0, high - row[score])]]
         colour, marker = styles[row["name"]]
         axis.errorbar(
-            row["cloud_share"],
-            row[score],
-            yerr=ends,
-            color=colour,
-            marker=marker,
-            markersize=6,
-            capsize=2,
-            elinewidth=0.8,
-            alpha=0.85,
+            row["cloud_share"], row[score], ends, color=colour, marker=marker, capsize=2, elinewidth=0.8, alpha=0.85
         )
     axis.set_xscale("symlog", linthresh=0.1)
     dearest = rows["cloud_share"].max() if len(rows) else 1.0
@@ -129,7 +113,7 @@ def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
     Args:
         tables: title -> `step`, `computed` and one column a part, in G multiply-accumulates.
     """
-    figure, axes = plt.subplots(1, len(tables), figsize=(4.6 * len(tables), 3.6), squeeze=False)
+    figure, axes = panels(1, len(tables), (4.6 * len(tables), 3.6))
     for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
         below = pd.Series(0.0, index=table.index)
         for part, colour in zip(table.columns.drop("step"), SAVING_COLOURS, strict=True):
@@ -140,8 +124,7 @@ def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
         axis.title.set_fontsize(10)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=8, ncols=3, loc="lower center")
-    figure.tight_layout(rect=(0, 0.13, 1, 1))
-    save_figure(figure, path)
+    save_figure(figure, path, below=0.13)
 
 
 def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
@@ -152,7 +135,7 @@ def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
         share: slope of the lower line.
     """
     models = list(table["model"].unique())
-    figure, axes = plt.subplots(1, len(models), figsize=(4.6 * len(models), 4.0), squeeze=False)
+    figure, axes = panels(1, len(models), (4.6 * len(models), 4.0))
     for axis, model in zip(axes[0], models, strict=True):
         rows = table[table["model"] == model]
         for method, points in rows.groupby("method", sort=False):
@@ -163,9 +146,7 @@ def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
         axis.set(title=model, xlabel="speed-up by multiply-accumulates", ylabel="speed-up measured")
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=8)
-    figure.suptitle("Cloud phase against vanilla OG; larger dots: more candidates", fontsize=10)
-    figure.tight_layout()
-    save_figure(figure, path)
+    save_figure(figure, path, title="Cloud phase against vanilla OG; larger dots: more candidates")
 
 
 def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) -> None:
@@ -174,7 +155,7 @@ def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) 
     Args:
         rows: method -> uint8 images (columns, 3, H, W).
     """
-    figure, axes = plt.subplots(len(rows), len(captions), figsize=(1.25 * len(captions), 1.25 * len(rows) + 0.6))
+    figure, axes = panels(len(rows), len(captions), (1.25 * len(captions), 1.25 * len(rows) + 0.6))
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(line, images, strict=True):
             axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
@@ -182,5 +163,4 @@ def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) 
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     for axis, caption in zip(axes[0], captions, strict=True):
         axis.set_title(textwrap.fill(caption, 20), fontsize=6)
-    figure.tight_layout(pad=0.3)
     save_figure(figure, path)

@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 COLOURS = {"all": "#444444", "bucket": "#4c72b0", "dp": "#dd8452", "fresh": "#c44e52", "replacement": "#8172b3"}
 
@@ -22,7 +18,7 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
         utility: `lambda`, `right` of the strategy dp; λ = 0 is everything sent.
         queries: `strategy`, `prompts`, `queries`, `success`, `bound`.
     """
-    figure, axes = plt.subplots(1, 5, figsize=(17, 3.6))
+    figure, (axes,) = panels(1, 5, (17, 3.6))
     _cost(axes[0], sweep)
     _utility(axes[1], sweep, utility)
     _success(axes[2], sweep)
@@ -33,18 +29,15 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
     axes[0].legend(fontsize=7)
     axes[2].legend(fontsize=7)
     axes[3].legend(fontsize=7, loc="center right", bbox_to_anchor=(1, 0.68))
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
 
 
 def plot_nothing(path: Path, *, title: str) -> None:
     """A figure that says that nothing was run."""
-    figure, axis = plt.subplots(figsize=(6, 1.2))
+    figure, ((axis,),) = panels(1, 1, (6, 1.2))
     axis.axis("off")
     axis.text(0.5, 0.5, "not run: the pair's models are not here", ha="center", va="center", fontsize=9)
-    figure.suptitle(title, fontsize=10)
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
 
 
 def _lines(sweep: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

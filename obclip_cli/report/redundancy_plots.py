@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 COLOURS = ("#222222", "#4c72b0", "#e07a5f", "#81b29a")
 
@@ -39,13 +35,8 @@ def plot_redundancy(
     """
     shown = sorted(candidates["step"].unique())
     width = [2.2, 1.25, *[1.0] * len(shown)]
-    figure, axes = plt.subplots(
-        len(parts),
-        2 + len(shown),
-        figsize=(6.3 + 2.1 * len(shown), 3.1 * len(parts) + 0.9),
-        gridspec_kw={"width_ratios": width},
-        squeeze=False,
-    )
+    size = (6.3 + 2.1 * len(shown), 3.1 * len(parts) + 0.9)
+    figure, axes = panels(len(parts), 2 + len(shown), size, width_ratios=width)
     for line, (part, name) in zip(axes, parts.items(), strict=True):
         _curves(line[0], curves[curves["part"] == part], comparisons, points)
         line[0].set(title=name, xlabel="step", ylabel=label)
@@ -61,10 +52,8 @@ def plot_redundancy(
             axis.xaxis.label.set_fontsize(8)
             axis.yaxis.label.set_fontsize(8)
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.suptitle(title, fontsize=11)
     figure.legend(handles, names, fontsize=8, ncols=len(names), loc="lower center")
-    figure.tight_layout(rect=(0, 0.045 if len(parts) > 1 else 0.09, 1, 1))
-    save_figure(figure, path)
+    save_figure(figure, path, title=title, below=0.045 if len(parts) > 1 else 0.09)
 
 
 def _curves(axis: Axes, table: pd.DataFrame, comparisons: dict[str, str], points: dict[str, int]) -> None:

@@ -2,27 +2,23 @@
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-from obclip_cli.report.saving import save_figure
+from obclip_cli.report.figures import panels, save_figure
 
 
 def plot_replacement(
-    table: pd.DataFrame, path: Path, *, panels: dict[str, dict[str, str]], title: str, threshold: float
+    table: pd.DataFrame, path: Path, *, columns: dict[str, dict[str, str]], title: str, threshold: float
 ) -> None:
     """One panel a group of scores, with 95 % intervals.
 
     Args:
         table: rows with `share` (0..1), scores and their `_low` and `_high`; panels of missing scores stay empty.
-        panels: panel's title -> score -> its name in the legend.
+        columns: panel's title -> score -> its name in the legend.
         threshold: the share at which the paper draws the line.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.3), squeeze=False)
-    for axis, (label, scores) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = panels(1, len(columns), (3.6 * len(columns), 3.3))
+    for axis, (label, scores) in zip(axes[0], columns.items(), strict=True):
         for score, name in scores.items():
             if score not in table or table[score].isna().all():
                 continue
@@ -35,6 +31,4 @@ def plot_replacement(
         axis.grid(alpha=0.3)
         if len(axis.containers) > 1:
             axis.legend(fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.tight_layout()
-    save_figure(figure, path)
+    save_figure(figure, path, title=title)
