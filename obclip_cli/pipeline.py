@@ -1,22 +1,31 @@
-"""The whole scheme on one page (arXiv 2510.04153, Algorithm 1).
+"""The whole scheme on one page (arXiv 2510.04153, Algorithm 1), and the pipeline for Python.
 
 The one file that holds both sides. Only bytes pass between them, so a network can take its place.
 """
 
+import copy
 import time
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple, get_type_hints
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, LCMScheduler, UNet2DConditionModel
+from PIL import Image
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config, PairConfig, taxonomy_path
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config, ModelConfig, PairConfig, taxonomy_path
+from obclip_cli.cost.run import run_macs
 from obclip_cli.device.client import Client, Query
-from obclip_cli.device.secret import client_key
+from obclip_cli.device.secret import client_key, make_on_first_use
+from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import Stretch
-from obclip_cli.diffusion.models import check_same_latent_space, default_device, load_pipeline
+from obclip_cli.diffusion.models import OWN, SCHEDULERS, check_same_latent_space, default_device, load_pipeline
 from obclip_cli.diffusion.schedule import split
+from obclip_cli.errors import UserError, nearest
 from obclip_cli.prompts.detect_transformer import load_detector
+from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -73,9 +82,17 @@ def assemble(config: Config) -> tuple[Client, CloudServer]:
     Raises:
         UserError: a model, the detector, the taxonomy or the client's secret cannot be loaded.
     """
+    return both_sides(config, *load_pipelines(config.pair))
+
+
+def both_sides(config: Config, cloud: DiffusionPipeline, device: DiffusionPipeline) -> tuple[Client, CloudServer]:
+    """Set up the two sides on models that are loaded.
+
+    Raises:
+        UserError: the detector, the taxonomy or the client's secret cannot be loaded.
+    """
     key = client_key(config.privacy)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    cloud, device = load_pipelines(config.pair)
     find = load_detector(config.privacy.detector)
     client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy, key, find=find)
     return client, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
@@ -103,3 +120,202 @@ def cloud_only(server: CloudServer, query: Query, whole: Stretch) -> torch.Tenso
     """
     request = CloudRequest((query.prompt,), whole.steps, 0, whole.steps, whole.guidance_scale, query.seed)
     return CloudServer(server.pipeline, batch=server.batch).denoise(request).latents
+
+
+class Cost(NamedTuple):
+    """Multiply-accumulates of one image on each side; on the cloud for all candidates together."""
+
+    cloud: int
+    device: int
+
+
+@dataclass(frozen=True)
+class ObCLIPOutput:
+    """What one call of `ObCLIPPipeline` returns.
+
+    Attributes:
+        images: PIL images, as diffusers' pipelines return them; always one.
+        cost: multiply-accumulates of both sides.
+        decode_seconds: wall-clock time of the autoencoder; that of both sides is in `outcome`.
+        outcome: latents, messages and times of the run behind the image.
+    """
+
+    images: list[Image.Image]
+    cost: Cost
+    decode_seconds: float
+    outcome: Outcome
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The prompts that the cloud saw, in an order that tells nothing about the real one."""
+        return self.outcome.request.candidates
+
+    @property
+    def lambda_(self) -> float:
+        """How much better than 1/N the cloud's best guess may be."""
+        return self.outcome.query.lambda_
+
+    @property
+    def bytes_up(self) -> int:
+        """Length of the request as sent."""
+        return self.outcome.bytes_up
+
+    @property
+    def bytes_down(self) -> int:
+        """Length of the response as sent."""
+        return self.outcome.bytes_down
+
+
+class ObCLIPPipeline:
+    """Both sides of the scheme on one machine, called as a diffusers pipeline is.
+
+    Args:
+        cloud: the large model, a stock Stable Diffusion or SDXL pipeline. It is not changed: its modules run with
+            DPM-Solver++.
+        device: the small model, which shares the cloud's latent space.
+        taxonomy: which attributes are sensitive, a name in configs/privacy/taxonomy.
+        guidance_scale: of classifier-free guidance, on both sides.
+        **settings: any setting by the last part of its key, such as steps, switch_point, lambda_ or reuse; or a group,
+            such as cache="paper_k10".
+
+    Raises:
+        UserError: a setting is unknown or out of range, a model has no UNet, or the latent spaces differ.
+    """
+
+    def __init__(
+        self,
+        cloud: DiffusionPipeline,
+        device: DiffusionPipeline,
+        *,
+        taxonomy: str = "paper",
+        guidance_scale: float = 7.0,
+        **settings: Any,
+    ) -> None:
+        models = ModelConfig(_name_of(cloud)), ModelConfig(_name_of(device))
+        config = compose_config(overrides_for(**settings))
+        config.pair = PairConfig("custom", *models, taxonomy, guidance_scale)
+        cloud_side = _with_solver(cloud)
+        device_side = cloud_side if device is cloud else _with_solver(device)
+        check_same_latent_space(cloud_side, device_side)
+        self._set_up(config, cloud_side, device_side)
+
+    @classmethod
+    def from_pair(cls, pair: str = "mini", **settings: Any) -> "ObCLIPPipeline":
+        """Load a pair by its name in configs/pair; settings as for the class.
+
+        Raises:
+            UserError: there is no such pair or setting, or a model cannot be loaded.
+        """
+        return cls.from_config(compose_config(overrides_for(pair=pair, **settings)))
+
+    @classmethod
+    def from_config(cls, config: Config) -> "ObCLIPPipeline":
+        """Load the pair of a composed configuration."""
+        pipeline = cls.__new__(cls)
+        pipeline._set_up(config, *load_pipelines(config.pair))
+        return pipeline
+
+    def _set_up(self, config: Config, cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:
+        if made := make_on_first_use(config.privacy):
+            warnings.warn(f"made a client secret in {made}; keep it, or new requests tell more", stacklevel=3)
+        self.config = config
+        self.client, self.server = both_sides(config, cloud, device)
+
+    def __call__(self, prompt: str, *, seed: int = 0) -> ObCLIPOutput:
+        """Generate one image.
+
+        Args:
+            seed: of the starting noise z_T, which all candidates share.
+
+        Raises:
+            UserError: the prompt is empty, contradicts itself or has too many candidates, or λ is out of range for it.
+        """
+        outcome = oblivious_generation(self.client, self.server, prompt, seed)
+        started = time.perf_counter()
+        images = self.decode(outcome.latents)
+        return ObCLIPOutput(images, self._cost(outcome), time.perf_counter() - started, outcome)
+
+    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
+        """PIL images of latents (n, c, h, w)."""
+        rows = (self.client.image(latents) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return [Image.fromarray(row) for row in rows]
+
+    def _cost(self, outcome: Outcome) -> Cost:
+        models = Architecture.of(self.server.pipeline), Architecture.of(self.client.pipeline)
+        candidates, batch = len(outcome.request.candidates), self.server.batch
+        sides = run_macs(*models, self.client.split, cache=self.server.cache, candidates=candidates, batch=batch)
+        return Cost(*(sum(step.total for step in side) for side in sides))
+
+    def facts(self, output: ObCLIPOutput) -> dict[str, Any]:
+        """What the cloud saw and what each side did, under the names of `summary.json`."""
+        outcome, split = output.outcome, self.client.split
+        query = outcome.query
+        return {
+            "prompt": query.prompt,
+            "seed": query.seed,
+            "attributes": [{"person": p, "attribute": a, "value": v} for (p, a), v in query.candidates.slots.items()],
+            "left_out": list(query.candidates.left_out),
+            "may_reveal": [
+                {"word": found.word, "attribute": found.attribute}
+                for found in revealing_words(query.prompt, self.client.taxonomy)
+            ],
+            "n": query.n,
+            "m": len(output.candidates),
+            "lambda": round(query.lambda_, 9),
+            "cloud_saw": list(output.candidates),
+            "bytes_up": output.bytes_up,
+            "bytes_down": output.bytes_down,
+            "cloud_steps": split.cloud_steps,
+            "device_steps": split.device_steps,
+            "cloud_macs": output.cost.cloud,
+            "device_macs": output.cost.device,
+            "cloud_seconds": round(outcome.cloud_seconds, 3),
+            "device_seconds": round(outcome.device_seconds, 3),
+            "decode_seconds": round(output.decode_seconds, 3),
+        }
+
+
+def overrides_for(**settings: Any) -> list[str]:
+    """Python keywords as Hydra overrides: `switch_point=5` becomes `hybrid.switch_point=5`, None is Hydra's null.
+
+    Raises:
+        UserError: no setting has this name.
+    """
+    keys = {"limit": "dataset.limit", "root": "dataset.root"}
+    for section, kind in get_type_hints(Config).items():
+        keys[section] = section
+        for field in fields(kind) if is_dataclass(kind) else ():
+            keys.setdefault(field.name, f"{section}.{field.name.rstrip('_')}")
+    overrides = []
+    for name, value in settings.items():
+        if name not in keys:
+            raise UserError(f"there is no setting {name}; {nearest(name, keys)}")
+        overrides.append(f"{keys[name]}={'null' if value is None else value}")
+    return overrides
+
+
+def load_pair(name: str = "mini") -> tuple[DiffusionPipeline, DiffusionPipeline]:
+    """The cloud's and the device's pipeline of a pair in configs/pair, both stock diffusers pipelines.
+
+    Raises:
+        UserError: there is no such pair, or a model cannot be loaded.
+    """
+    return load_pipelines(compose_config([f"pair={name}"]).pair)
+
+
+def _name_of(pipeline: DiffusionPipeline) -> str:
+    return str(getattr(pipeline.config, "_name_or_path", "") or type(pipeline).__name__)
+
+
+def _with_solver(pipeline: DiffusionPipeline) -> DiffusionPipeline:
+    """The same modules with the solver that pairs have; the caller's pipeline stays as it is."""
+    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
+        raise UserError(f"{_name_of(pipeline)} has no UNet2DConditionModel; give a Stable Diffusion or SDXL pipeline")
+    if isinstance(pipeline.scheduler, LCMScheduler):
+        raise UserError(
+            "an LCM cloud has a schedule of its own; describe the pair in configs/pair (see lcmsdxl-koala.yaml) and "
+            "use ObCLIPPipeline.from_pair"
+        )
+    ours = copy.copy(pipeline)
+    ours.scheduler = SCHEDULERS["dpm_solver"].from_config(pipeline.scheduler.config, **OWN["dpm_solver"])
+    return ours

@@ -2,17 +2,11 @@
 
 import typer
 
-from obclip_cli.config import KEYED, PrivacyConfig
-from obclip_cli.device.secret import create_secret, is_first_use, secret_path
+from obclip_cli.config import PrivacyConfig
+from obclip_cli.device.secret import make_on_first_use
 
 
 def ensure_secret(privacy: PrivacyConfig) -> None:
-    """Make the secret if the strategy needs one and there never was one; a lost one stays an error of whoever reads it.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    path = secret_path(privacy)
-    if privacy.strategy in KEYED and is_first_use(path):
-        create_secret(path)
-        typer.echo(f"made a client secret in {path}; keep it, for a new one makes new requests tell more", err=True)
+    """Make the secret where that has to be done; a lost one stays an error of its reader."""
+    if made := make_on_first_use(privacy):
+        typer.echo(f"made a client secret in {made}; keep it, for a new one makes new requests tell more", err=True)

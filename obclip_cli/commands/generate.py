@@ -3,29 +3,26 @@
 import io
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from obclip_cli.cloud.server import CloudServer
 from obclip_cli.commands import options as o
 from obclip_cli.commands.first_use import ensure_secret
 from obclip_cli.config import Config, plain
-from obclip_cli.cost.run import run_macs
-from obclip_cli.device.client import Client
-from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.errors import UserError
-from obclip_cli.pipeline import Outcome, cloud_only, oblivious_generation
-from obclip_cli.prompts.revealing import revealing_words
-from obclip_cli.report.contact_sheet import write_contact_sheet
 from obclip_cli.runs import check_writable, environment, models, write_bytes, write_text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from obclip_cli.pipeline import ObCLIPOutput, ObCLIPPipeline
 
 SHOWN = 12  # candidates that are printed
 EPILOG = """
@@ -34,6 +31,8 @@ Examples:
 obclip generate "a woman firefighter with dark skin"
 
 obclip generate "an old man with light skin" -k 5 --seed 3 -n 4 -o results/old-man
+
+obclip generate "a woman firefighter" --no-compare --pair sdxl-koala
 
 obclip generate --prompt-file prompts.txt hybrid.steps=20
 """
@@ -46,6 +45,9 @@ def generate(
     ] = None,
     prompt_file: Annotated[Path | None, typer.Option("--prompt-file", help="One prompt a line.")] = None,
     count: Annotated[int, typer.Option("-n", "--images", min=1, help="Images a prompt, seeds counting up.")] = 1,
+    compare: Annotated[
+        bool, typer.Option("--compare/--no-compare", help="A contact sheet, at the cost of each model's image alone.")
+    ] = True,
     pair: o.Pair = None,
     switch_point: o.SwitchPoint = None,
     lambda_: o.Lambda = None,
@@ -55,7 +57,7 @@ def generate(
     show_config: o.ShowConfig = False,
 ) -> None:
     """Generate images without telling the cloud who is in them."""
-    from obclip_cli.pipeline import assemble
+    from obclip_cli.pipeline import ObCLIPPipeline
 
     prompt, overrides = o.split_prompt(arguments or [])
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point, lambda_=lambda_, seed=seed)
@@ -67,16 +69,19 @@ def generate(
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder(prompts, config, count)
     check_prompts(prompts, config)
-    client, server = assemble(config)
+    started = time.perf_counter()
+    pipe = ObCLIPPipeline.from_config(config)
+    loaded = time.perf_counter() - started
     check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
     jobs = jobs_for(prompts, config.seed, count)
     done = []
     for job in track(jobs, "generating", console=Console(stderr=True), disable=as_json or len(jobs) == 1):
-        done.append(make_image(job, client, server, config, folder))
+        done.append(make_image(job, pipe, folder, compare=compare))
         write_summary(folder, config, done)
     if as_json:
         typer.echo((folder / "summary.json").read_text(), nl=False)
         return
+    typer.echo(f"models loaded in {loaded:.1f} s")
     for facts in done:
         show(facts, folder)
 
@@ -156,16 +161,23 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9
         table.add_row(side, f"{facts[f'{side}_steps']} steps, {macs:,.2f} GMAC, {facts[f'{side}_seconds']:.2f} s")
+    table.add_row("image", f"decoded in {facts['decode_seconds']:.2f} s")
+    if "contact_sheet" in facts:
+        seconds = f"{facts['comparison_seconds']:.2f} s"
+        table.add_row("comparison", f"{seconds} for either model alone; --no-compare leaves it out")
     console = Console()
     console.print(f"[bold]{facts['prompt']}[/] (seed {facts['seed']})", highlight=False, soft_wrap=True)
     console.print(table)
-    for name in ("image", "contact_sheet"):  # paths stay whole, to be copied
+    for name in ("image", "contact_sheet"):
+        if name not in facts:
+            continue
+        # A path stays on one line, to be copied.
         typer.echo(f"{name.replace('_', ' '):<15}{folder / facts[name]}")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to make, and the names of its files."""
+    """One image to make, and what its files are called."""
 
     prompt: str
     seed: int
@@ -179,64 +191,44 @@ def jobs_for(prompts: list[str], seed: int, images: int) -> list[Job]:
     return [Job(p, s, "" if single else f"_{place:03d}") for place, (p, s) in enumerate(pairs)]
 
 
-def make_image(job: Job, client: Client, server: CloudServer, config: Config, folder: Path) -> dict[str, Any]:
-    """Make one image, its contact sheet, and the facts about it."""
-    outcome = oblivious_generation(client, server, job.prompt, job.seed)
-    image = client.image(outcome.latents)[0]
-    save_image(image, folder / f"image{job.suffix}.png")
-    cloud = client.split.cloud
-    whole = client.image(cloud_only(server, outcome.query, cloud))[0]
-    small = client.image(client.alone(outcome.query))[0]
-    write_contact_sheet(
-        folder / f"contact_sheet{job.suffix}.png",
-        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
-        compared={"cloud only": whole, f"ObCLIP, k = {config.hybrid.switch_point}": image, "device only": small},
-        candidates=dict(zip(outcome.request.candidates, client.image(outcome.candidate_latents), strict=True)),
-    )
-    return facts(job, outcome, client, server, config)
+def make_image(job: Job, pipe: "ObCLIPPipeline", folder: Path, *, compare: bool) -> dict[str, Any]:
+    """Make one image and, to compare it with its baselines, a contact sheet; the facts about it."""
+    output = pipe(job.prompt, seed=job.seed)
+    save_image(output.images[0], folder / f"image{job.suffix}.png")
+    files: dict[str, Any] = {"image": f"image{job.suffix}.png"}
+    if compare:
+        started = time.perf_counter()
+        files["contact_sheet"] = f"contact_sheet{job.suffix}.png"
+        write_comparison(job, pipe, output, folder / files["contact_sheet"])
+        files["comparison_seconds"] = round(time.perf_counter() - started, 3)
+    return pipe.facts(output) | files
 
 
-def save_image(image: torch.Tensor, path: Path) -> None:
-    """Write one image (3, H, W) in [0, 1] as PNG, whole or not at all."""
+def save_image(image: "Image", path: Path) -> None:
+    """Write a PNG whole or not at all."""
     content = io.BytesIO()
-    Image.fromarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()).save(content, format="png")
+    image.save(content, format="png")
     write_bytes(path, content.getvalue())
 
 
-def facts(job: Job, outcome: Outcome, client: Client, server: CloudServer, config: Config) -> dict[str, Any]:
-    """What the cloud saw and what each side did, under stable names."""
-    candidates = outcome.request.candidates
-    models = Architecture.of(server.pipeline), Architecture.of(client.pipeline)
-    on_cloud, on_device = run_macs(
-        *models, client.split, cache=config.cache, candidates=len(candidates), batch=config.rows_at_once
+def write_comparison(job: Job, pipe: "ObCLIPPipeline", output: "ObCLIPOutput", path: Path) -> None:
+    """The image beside those of either model alone from the same noise, and the candidates that came back."""
+    from obclip_cli.pipeline import cloud_only
+    from obclip_cli.report.contact_sheet import write_contact_sheet
+
+    outcome, cloud = output.outcome, pipe.client.split.cloud
+    (whole,) = pipe.decode(cloud_only(pipe.server, outcome.query, cloud))
+    (small,) = pipe.decode(pipe.client.alone(outcome.query))
+    write_contact_sheet(
+        path,
+        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
+        compared={
+            "cloud only": whole,
+            f"ObCLIP, k = {pipe.config.hybrid.switch_point}": output.images[0],
+            "device only": small,
+        },
+        candidates=dict(zip(output.candidates, pipe.decode(outcome.candidate_latents), strict=True)),
     )
-    return {
-        "prompt": job.prompt,
-        "seed": job.seed,
-        "image": f"image{job.suffix}.png",
-        "contact_sheet": f"contact_sheet{job.suffix}.png",
-        "attributes": [
-            {"person": person, "attribute": attribute, "value": value}
-            for (person, attribute), value in outcome.query.candidates.slots.items()
-        ],
-        "left_out": list(outcome.query.candidates.left_out),
-        "may_reveal": [
-            {"word": revealing.word, "attribute": revealing.attribute}
-            for revealing in revealing_words(outcome.query.prompt, client.taxonomy)
-        ],
-        "n": outcome.query.n,
-        "m": len(candidates),
-        "lambda": round(outcome.query.lambda_, 9),
-        "cloud_saw": list(candidates),
-        "bytes_up": outcome.bytes_up,
-        "bytes_down": outcome.bytes_down,
-        "cloud_steps": client.split.cloud_steps,
-        "device_steps": client.split.device_steps,
-        "cloud_macs": sum(step.total for step in on_cloud),
-        "device_macs": sum(step.total for step in on_device),
-        "cloud_seconds": round(outcome.cloud_seconds, 3),
-        "device_seconds": round(outcome.device_seconds, 3),
-    }
 
 
 def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:

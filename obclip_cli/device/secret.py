@@ -40,6 +40,19 @@ def is_first_use(path: Path) -> bool:
     return not os.path.lexists(path) and not _marker(path).exists()
 
 
+def make_on_first_use(privacy: PrivacyConfig) -> Path | None:
+    """Make the secret if the strategy needs one and there never was one; its file if it was made now.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    path = secret_path(privacy)
+    if privacy.strategy not in KEYED or not is_first_use(path):
+        return None
+    create_secret(path)
+    return path
+
+
 def create_secret(path: Path) -> None:
     """Make a secret, readable by its owner only.
 

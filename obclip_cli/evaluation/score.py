@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
+from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
@@ -19,17 +20,40 @@ from obclip_cli.evaluation.examiners import load_examiner
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.evaluation.images import StoredImages
-from obclip_cli.evaluation.methods import Method, is_cloud_only
-from obclip_cli.evaluation.store import RunFolder
+from obclip_cli.evaluation.methods import Method, baselines_and_obclip, is_cloud_only
+from obclip_cli.evaluation.store import RunFolder, run_name
 from obclip_cli.metrics.examiner import Examiner
 from obclip_cli.metrics.references import reference_features
 from obclip_cli.metrics.scores import BATCH, Examined, estimates, examine
+from obclip_cli.pipeline import overrides_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
-from obclip_cli.report.progress import ProgressBar
+from obclip_cli.report.progress import ProgressBar, progress_bars
 
 # Settings of a dataset that scores depend on, and that captions say.
 DATASET_FACTS = ("size", "crop", "jpeg", "captions", "references")
 REFERENCE_ROW = "real held-out art"
+
+
+def evaluate(
+    pair: str = "mini", *, dataset: str = "emoji", folder: Path | None = None, **settings: Any
+) -> pd.DataFrame:
+    """Score both models alone, Hybrid SD and ObCLIP on a dataset, as `obclip eval` does.
+
+    Args:
+        pair, dataset: names in configs/pair and configs/dataset.
+        folder: of the run, results/eval/<run> unless given; a stopped run resumes, a finished one is only read.
+        **settings: any setting by the last part of its key, such as limit, steps, switch_point or lambda_.
+
+    Returns:
+        One row a method, each score with the ends of its 95 % interval (`fid`, `fid_low`, `fid_high`).
+
+    Raises:
+        UserError: a setting is unknown or out of range, or models or data are missing.
+    """
+    config = compose_config(overrides_for(pair=pair, dataset=dataset, **settings))
+    methods = baselines_and_obclip(config)
+    with progress_bars() as bar:
+        return run_benchmark(config, methods, folder or Path("results/eval") / run_name(config, methods), bar)[0]
 
 
 def run_benchmark(

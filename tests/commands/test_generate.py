@@ -24,8 +24,16 @@ def test_one_prompt_writes_image_sheet_and_summary(obclip: Obclip, tiny_pair: li
     assert (facts["cloud_steps"], facts["device_steps"]) == (2, 2)
     assert facts["cloud_macs"] > 10 * facts["device_macs"] / 2 > 0
     assert facts["bytes_up"] > 0 and facts["bytes_down"] > 10 * 4 * 8 * 8 * 4
-    for words in ("10 candidates", "bytes up", "GMAC", "image.png"):
+    for words in ("10 candidates", "bytes up", "GMAC", "image.png", "models loaded in", "decoded in", "--no-compare"):
         assert words in run.out
+
+
+def test_no_compare_runs_neither_model_alone(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
+    run = obclip("generate", PROMPT, "--no-compare", "-o", str(tmp_path / "out"), *tiny_pair, *FAST)
+    assert run.code == 0, run.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["image.png", "summary.json"]
+    facts = json.loads((tmp_path / "out" / "summary.json").read_text())["images"][0]
+    assert "comparison_seconds" not in facts and facts["decode_seconds"] >= 0
 
 
 def test_json_prints_the_summary_and_nothing_else(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
