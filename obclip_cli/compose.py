@@ -1,20 +1,25 @@
-"""Composing the configuration with Hydra; errors name the nearest valid key."""
+"""Composing the configuration with Hydra, and comparing it with its schema; errors name the nearest valid key."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, get_type_hints
 
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize_config_dir, version
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from obclip_cli.config import KEYWORDS, Config
-from obclip_cli.config_checks import check
-from obclip_cli.errors import UserError, nearest
+from obclip_cli.config import Config, ModelConfig
+from obclip_cli.errors import UserError, check_least, nearest, require
 from obclip_cli.resources import data_folder
+
+# The first entry of config.yaml: what may be set, of which type, and its default.
+ConfigStore.instance().store(name="schema", node=Config)
 
 
 def compose_config(overrides: Iterable[str] = ()) -> Config:
@@ -23,90 +28,150 @@ def compose_config(overrides: Iterable[str] = ()) -> Config:
     Raises:
         UserError: an unknown key or group, a value of the wrong type or out of range.
     """
+    return typed(composed("config", overrides))
+
+
+def compose_model(name: str) -> ModelConfig:
+    """A file of configs/model.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), composed(f"model/{name}").model))
+    assert isinstance(model, ModelConfig)
+    return model
+
+
+def composed(name: str, overrides: Iterable[str] = ()) -> DictConfig:
+    """What Hydra makes of a file of configs and of overrides, before values are compared with each other.
+
+    Raises:
+        UserError: an unknown key or group, or a value of the wrong type.
+    """
+    return _composed(name, tuple(normalise_override(override) for override in overrides))
+
+
+@lru_cache(maxsize=256)
+def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    with explained(), _hydra_of_the_caller(), initialize_config_dir(str(data_folder("configs")), version_base="1.3"):
+        return compose(name, overrides=list(overrides))
+
+
+@contextmanager
+def _hydra_of_the_caller() -> Iterator[None]:
+    """Hydra is one for a whole process: whoever uses this package as a library may have started it for themselves."""
+    hydra, base = GlobalHydra.instance().hydra, version.VersionBase.instance().getbase()
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(data_folder("configs")), version_base="1.3"):
-            composed = compose("config", overrides=[normalise_override(o) for o in overrides])
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_explain(error)) from error
-    return typed(composed)
+        yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
+        version.VersionBase.instance().version_base = base
 
 
 def normalise_override(override: str) -> str:
-    """Check the form KEY=VALUE and that a group's option exists."""
+    """Check the form KEY=VALUE; Python keeps the word `lambda` for itself."""
     key, equals, value = override.partition("=")
     if not equals:
         raise UserError(f'"{override}" is not an override; write group.key=value, as in hybrid.switch_point=5')
-    group = data_folder("configs") / key
-    if group.is_dir():
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        if value not in options:
-            raise UserError(f"there is no {key} {value}; {nearest(value, options)}")
-        return override
-    return f"++{override}" if _is_setting(key) else override
+    return f"{key}_={value}" if key.endswith("privacy.lambda") else override
 
 
-def _is_setting(key: str) -> bool:
-    """Whether a key is in the schema, which a file need not spell out; datasets have keys of their own.
-
-    Raises:
-        UserError: it looks like one of the schema and is not.
-    """
-    section: type = Config
-    done = ""
-    for name in key.split("."):
-        hints = get_type_hints(section) if is_dataclass(section) else {}
-        if not hints or not name.isidentifier():  # inside `dataset`, or Hydra's own +key, ~key, group@place
-            return False
-        known = _typed_names(section)
-        if name not in known:
-            raise UserError(f"there is no setting {done}{name}; {nearest(name, known)}")
-        section, done = hints[KEYWORDS.get(name, name)], f"{done}{name}."
-    return not is_dataclass(section)
-
-
-def _typed_names(section: type) -> list[str]:
-    """A section's keys as they are typed."""
-    return [next((typed for typed, field in KEYWORDS.items() if field == f.name), f.name) for f in fields(section)]
-
-
-def typed(composed: DictConfig) -> Config:
+def typed(found: DictConfig) -> Config:
     """Turn a composed configuration into a checked `Config`."""
-    plain = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(plain, dict)
-    _check_keys(plain, Config, "")
-    for old, new in KEYWORDS.items():
-        if old in plain["privacy"]:
-            plain["privacy"][new] = plain["privacy"].pop(old)
-    try:
+    with explained():
+        plain = OmegaConf.to_container(found, resolve=True)
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
-    except OmegaConfBaseException as error:
-        raise UserError(_explain(error)) from error
     assert isinstance(config, Config)
     check(config)
-    if config.privacy.strategy == "auto":
-        config.privacy.strategy = "bucket" if config.privacy.lambda_ > 0 else "all"
     return config
 
 
-def _check_keys(values: dict[Any, Any], schema: type, prefix: str) -> None:
-    """Every key must be in the schema; `dataset` is checked by its own class."""
-    hints = get_type_hints(schema)
-    known = _typed_names(schema)
-    for key, value in values.items():
-        if key not in known:
-            raise UserError(f"there is no setting {prefix}{key}; {nearest(str(key), known)}")
-        inner = hints.get(KEYWORDS.get(key, key))
-        if isinstance(value, dict) and isinstance(inner, type) and is_dataclass(inner):
-            _check_keys(value, inner, f"{prefix}{key}.")
+def check(config: Config) -> None:
+    """Refuse settings that do not fit together.
+
+    Raises:
+        UserError: names the key and what is allowed.
+    """
+    hybrid, cloud, device = config.hybrid, config.pair.cloud, config.pair.device
+    k, longest, shift = hybrid.switch_point, config.cloud_steps, hybrid.timestep_shift
+    whose = "hybrid.steps" if cloud.steps is None else "pair.cloud.steps"
+    require(0 <= k <= longest, f"hybrid.switch_point={k} must lie in 0..{longest} ({whose})")
+    if cloud.steps is None:
+        needs = "needs a cloud with a schedule of its own (pair.cloud.steps, as in pair=lcmsdxl-koala); leave it at 0"
+        require(shift == 0, f"hybrid.timestep_shift={shift} {needs}")
+    else:
+        needs = "needs one schedule for both models; leave pair.cloud.steps at null"
+        require(hybrid.order == "server_first", f"hybrid.order={hybrid.order} {needs}")
+    if "lcm" in (cloud.scheduler, device.scheduler):
+        needs = "is DPM-Solver++'s; with an LCM scheduler use hybrid.handover=restart"
+        require(hybrid.handover == "restart", f"hybrid.handover={hybrid.handover} {needs}")
+    start, place = k + shift, f"puts the device at step {k + shift} of {hybrid.steps}"
+    require(0 <= start <= hybrid.steps, f"hybrid.timestep_shift={shift} {place}")
+    for name in ("cache_point", "skip_point"):
+        point = getattr(config.cache, name)
+        limit = f"must lie in 1..{k} (hybrid.switch_point), or be null"
+        require(point is None or point <= k, f"cache.{name}={point} {limit}")
+    check_least("cloud.batch", config.rows_at_once, 2)  # a candidate has a conditional and an unconditional row
+    require(0 <= config.seed < 2**63, f"seed={config.seed} must be a whole number from 0 to 2^63-1")
 
 
-def _explain(error: Exception) -> str:
+@contextmanager
+def explained() -> Iterator[None]:
     """The one line of a Hydra or OmegaConf error that a user needs."""
-    text = str(error)
-    if found := re.search(r"Could not override '([^']+)'", text):
-        return f"there is no setting {found[1]}; `obclip generate --cfg` lists all"
-    if found := re.search(r"Value '([^']*)'.*could not be converted to (\w+)", text):
-        key = re.search(r"full_key: (\S+)", text)
-        return f"{key[1] if key else 'a setting'}={found[1]} must be a {found[2].lower()}"
+    try:
+        yield
+    except MissingConfigException as error:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        raise UserError(f"there is no {group} {name}; {nearest(name, error.options or [])}") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(f"{error}\n{error.__cause__ or ''}")) from error
+
+
+def _explain(text: str) -> str:
+    found = re.search(r"full_key: (\S+)", text)
+    key = found[1] if found else "a setting"
+    if re.search(r"Key '.*' (is )?not in", text):
+        siblings = _siblings(key)
+        hint = nearest(key.rpartition(".")[2], siblings) if siblings else "`--cfg` lists all"
+        return f"there is no setting {key}; {hint}"
+    if wrong := re.search(r"Value '([^']*)'.*could not be converted to (\w+)", text):
+        return f"{key}={wrong[1]} must be of type {wrong[2].lower()}"
+    if "is not Optional" in text:
+        return f"{key} must not be null"
     return text.strip().splitlines()[0]
+
+
+def _siblings(key: str) -> list[str]:
+    """The settings beside one, as they are typed; none where the schema leaves them open."""
+    schema: Any = Config
+    for name in key.split(".")[:-1]:
+        schema = get_type_hints(schema).get(name) if is_dataclass(schema) else None
+    return [setting.name.rstrip("_") for setting in fields(schema)] if is_dataclass(schema) else []
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"hybrid": {"steps": 25}}` as `{"hybrid.steps": 25}`."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def defaults_of(schema: type, prefix: str = "") -> dict[str, Any]:
+    """A dataclass's defaults in the same form; settings that have none are left out."""
+    found: dict[str, Any] = {}
+    hints = get_type_hints(schema)
+    for setting in fields(schema):
+        key, kind = prefix + setting.name.rstrip("_"), hints[setting.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            found |= defaults_of(kind, f"{key}.")
+        elif setting.default is not MISSING:
+            found[key] = setting.default
+    return found
+
+
+def differing(values: Mapping[str, Any], schema: type) -> dict[str, Any]:
+    """What of some settings is not the schema's default (nor null, where the schema does not know the setting)."""
+    defaults = defaults_of(schema)
+    return {key: value for key, value in flat(values).items() if value != defaults.get(key)}

@@ -1,17 +1,15 @@
-"""The typed configuration: what may be set. compose.py composes it, config_checks.py says what is out of range."""
+"""The typed configuration: what may be set, and within which limits. compose.py composes it."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from omegaconf import OmegaConf
 
-from obclip_cli.errors import UserError, nearest
+from obclip_cli.errors import UserError, check_choice, check_least, nearest, require
 from obclip_cli.resources import data_folder
 
 ORDERS = ("server_first", "client_first")
-# `auto` becomes `all` at lambda 0 and `bucket` above.
 STRATEGIES = ("auto", "all", "bucket", "dp", "fresh", "none", "replacement")
 WITH_LAMBDA = ("bucket", "dp", "fresh")
 KEYED = ("bucket", "dp")
@@ -21,8 +19,19 @@ HANDOVERS = ("restart", "history")
 SCHEDULERS = ("dpm_solver", "lcm")
 REUSES = ("all", "branch")
 REUSE_LAYERS = ("both", "self", "cross")
-# Names of fields that Python keeps for itself.
-KEYWORDS = {"lambda": "lambda_"}
+
+
+@dataclass
+class Architecture:
+    """A UNet's settings, by their names in diffusers, and the length of its text sequence."""
+
+    unet: dict[str, Any]
+    text_tokens: int = 77
+
+    @classmethod
+    def of(cls, pipeline: Any) -> "Architecture":
+        """That of a loaded pipeline of diffusers."""
+        return cls(pipeline.unet.config, pipeline.tokenizer.model_max_length)
 
 
 @dataclass
@@ -38,7 +47,7 @@ class ModelConfig:
         steps: length of the model's own schedule where it differs from `hybrid.steps` (LCM: 8).
         guidance_scale: where it differs from the pair's.
         batch: most rows at once, where `cloud.batch` does not say; what fits a GPU of 24 GB with all caches on.
-        architecture: a file of configs/pair/architecture, from which costs are counted without weights.
+        architecture: what costs are counted on without weights.
         licence: the model's licence by name.
         disk_gb: expected size of the download.
     """
@@ -50,11 +59,14 @@ class ModelConfig:
     unet_revision: str | None = None
     scheduler: str = "dpm_solver"
     steps: int | None = None
-    architecture: str | None = None
+    architecture: Architecture | None = None
     guidance_scale: float | None = None
     batch: int = 60
     licence: str = ""
     disk_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("scheduler", self.scheduler, SCHEDULERS)
 
 
 @dataclass
@@ -86,6 +98,11 @@ class HybridConfig:
     handover: str = "restart"
     timestep_shift: int = 0
 
+    def __post_init__(self) -> None:
+        check_least("hybrid.steps", self.steps, 1)
+        check_choice("hybrid.order", self.order, ORDERS)
+        check_choice("hybrid.handover", self.handover, HANDOVERS)
+
 
 @dataclass
 class CacheConfig:
@@ -111,6 +128,18 @@ class CacheConfig:
     fresh_conv_in: bool = True
     shared_first_step: bool = True
 
+    def __post_init__(self) -> None:
+        if self.reuse is not None:
+            check_choice("cache.reuse", self.reuse, REUSES)
+        check_choice("cache.reuse_layers", self.reuse_layers, REUSE_LAYERS)
+        for key in ("cache_point", "refresh", "skip_point"):
+            if getattr(self, key) is not None:
+                check_least(f"cache.{key}", getattr(self, key), 1)
+        if self.cache_point is not None and self.skip_point is not None:
+            why = "skipped steps compute no attention to be cached; make skip_point at least cache_point"
+            said = f"cache.skip_point={self.skip_point} lies before cache.cache_point={self.cache_point}"
+            require(self.cache_point <= self.skip_point, f"{said}: {why}")
+
 
 # Not even the exact one: the model runs as diffusers' own pipeline runs it.
 NO_ACCELERATION = CacheConfig(shared_first_step=False)
@@ -123,8 +152,8 @@ class PrivacyConfig:
     Attributes:
         strategy: which candidates are sent: all; bucket, the prompt's block of a keyed split; dp, a keyed Gumbel
             draw; fresh, new decoys each time (a control that leaks); replacement, one other; none, the prompt itself.
-            auto: all at lambda 0, bucket above.
-        lambda_: key `privacy.lambda`; how much better than 1/N a guess may be, in 0..1 - 1/N.
+            auto becomes all at lambda 0, bucket above.
+        lambda_: typed as `privacy.lambda`; how much better than 1/N a guess may be, in 0..1 - 1/N.
         epsilon: of `dp`; null takes the largest that keeps lambda.
         detector: rules, or a token-classification model by folder or hub id, merged with the rules.
         secret_file: the client's secret, for bucket and dp; null is the user's folder for configuration.
@@ -136,6 +165,27 @@ class PrivacyConfig:
     epsilon: float | None = None
     detector: str = RULES
     secret_file: str | None = None
+
+    def __post_init__(self) -> None:
+        """What holds for every prompt; the upper end of lambda depends on the prompt's N."""
+        check_choice("privacy.strategy", self.strategy, STRATEGIES)
+        said = f"privacy.lambda={self.lambda_}"
+        require(0 <= self.lambda_ < 1, f"{said} must lie in 0..1 - 1/N, N being a prompt's candidates")
+        if self.strategy == "auto":
+            self.strategy = "bucket" if self.lambda_ > 0 else "all"
+        useless = f"{said} has no effect on privacy.strategy={self.strategy}"
+        with_effect = self.lambda_ == 0 or self.strategy in WITH_LAMBDA
+        require(with_effect, f"{useless}; leave it at 0, or choose one of: {', '.join(WITH_LAMBDA)}")
+        require(
+            self.epsilon is None or (self.strategy == "dp" and 0 <= self.epsilon <= MAX_EPSILON),
+            f"privacy.epsilon={self.epsilon} belongs to privacy.strategy=dp and lies in 0..{MAX_EPSILON}",
+        )
+        check_least("privacy.max_candidates", self.max_candidates, 1)
+        require(
+            self.detector == RULES or "/" in self.detector or Path(self.detector).is_dir(),
+            f"privacy.detector={self.detector} is neither {RULES} nor a folder nor a hub id; "
+            f"{nearest(self.detector, [RULES, 'FOLDER', 'OWNER/MODEL'])}",
+        )
 
 
 @dataclass
@@ -168,6 +218,11 @@ class Config:
         """Most rows of a batch that the cloud holds at once; with guidance a candidate has two."""
         return self.pair.cloud.batch if self.cloud.batch is None else self.cloud.batch
 
+    @property
+    def cloud_steps(self) -> int:
+        """Steps of the cloud's whole schedule."""
+        return self.hybrid.steps if self.pair.cloud.steps is None else self.pair.cloud.steps
+
 
 def plain(config: Config) -> dict[str, Any]:
     """The configuration as it is written to a file, under the names that are typed."""
@@ -177,33 +232,6 @@ def plain(config: Config) -> dict[str, Any]:
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     del result["experiment"]
     return result
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"hybrid": {"steps": 25}}` as `{"hybrid.steps": 25}`."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
-
-
-def defaults_of(schema: type, prefix: str = "") -> dict[str, Any]:
-    """A dataclass's defaults in the same form; settings that have none are left out."""
-    found: dict[str, Any] = {}
-    hints = get_type_hints(schema)
-    for setting in fields(schema):
-        key, kind = prefix + setting.name.rstrip("_"), hints[setting.name]
-        if isinstance(kind, type) and is_dataclass(kind):
-            found |= defaults_of(kind, f"{key}.")
-        elif setting.default is not MISSING:
-            found[key] = setting.default
-    return found
-
-
-def differing(values: Mapping[str, Any], schema: type) -> dict[str, Any]:
-    """What of some settings is not the schema's default (nor null, where the schema does not know the setting)."""
-    defaults = defaults_of(schema)
-    return {key: value for key, value in flat(values).items() if value != defaults.get(key)}
 
 
 def taxonomy_path(name: str) -> Path:

@@ -18,7 +18,8 @@ import pandas as pd
 import torch
 import yaml
 
-from obclip_cli.config import Config, PairConfig, defaults_of, differing, flat, plain
+from obclip_cli.compose import defaults_of, differing, flat
+from obclip_cli.config import Config, PairConfig, plain
 from obclip_cli.diffusion import hub
 from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError

@@ -1,11 +1,14 @@
 """Composition, checks, and errors that help."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir, version
+from hydra.core.global_hydra import GlobalHydra
 
 from obclip_cli.compose import compose_config
-from obclip_cli.config import plain
+from obclip_cli.config import CacheConfig, HybridConfig, ModelConfig, PrivacyConfig, plain
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
@@ -26,7 +29,7 @@ def test_defaults_are_the_papers() -> None:
         (["pair.cloud.pth=x"], ["pair.cloud.pth", "did you mean path"]),
         (["hybrid.switch_point=26"], ["hybrid.switch_point=26", "0..25"]),
         (["hybrid.switch_point=-1"], ["hybrid.switch_point=-1"]),
-        (["hybrid.switch_point=ten"], ["ten", "int"]),
+        (["hybrid.switch_point=ten"], ["hybrid.switch_point=ten must be of type integer"]),
         (["hybrid.steps=0"], ["hybrid.steps=0"]),
         (["hybrid.order=sideways"], ["sideways", "server_first"]),
         (["privacy.strategy=hope"], ["hope", "all, bucket"]),
@@ -35,6 +38,16 @@ def test_defaults_are_the_papers() -> None:
         (["privacy.epsilon=2"], ["privacy.epsilon=2", "dp"]),
         (["privacy=dp", "privacy.epsilon=-1"], ["privacy.epsilon=-1"]),
         (["privacy.detector=rulez"], ["rulez", "did you mean rules"]),
+        (["privacy.lamda=0.1"], ["privacy.lamda", "did you mean lambda"]),
+        (["model@pair.cloud=sdx"], ["no model sdx", "did you mean sdxl"]),
+        (["pair.device.scheduler=lmc"], ["scheduler=lmc", "did you mean lcm"]),
+        (["pair=lcmsdxl-koala", "hybrid=default"], ["hybrid.switch_point=10 must lie in 0..8 (pair.cloud.steps)"]),
+        (["hybrid.timestep_shift=1"], ["hybrid.timestep_shift=1", "a schedule of its own"]),
+        (["pair=lcmsdxl-koala", "hybrid.timestep_shift=25"], ["at step 29 of 25"]),
+        (["pair=lcmsdxl-koala", "hybrid.order=client_first", "privacy=none"], ["client_first", "one schedule"]),
+        (["pair=lcmsdxl-koala", "hybrid.handover=history"], ["history", "restart"]),
+        (["dataset.limt=3"], ["dataset.limt", "--cfg"]),
+        (["pair.cloud.path=null"], ["pair.cloud.path must not be null"]),
         (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
         (["cache.cache_point=11"], ["cache.cache_point", "1..10"]),
         (["cloud.batch=1"], ["cloud.batch=1", "at least 2"]),
@@ -57,14 +70,51 @@ def test_what_is_written_composes_again_to_the_same() -> None:
     assert compose_config([*flat, "seed=3"]) == config
 
 
-@pytest.mark.parametrize(
-    "path", sorted(data_folder("configs").glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}-{p.stem}"
-)
-def test_every_config_file_composes(path: Path) -> None:
-    """At the smallest switch point of the paper, which every cloud's schedule and every preset allows but one."""
-    switch_point = 10 if path.stem == "paper_k10" else 5
-    config = compose_config([f"{path.parent.name}={path.stem}", f"hybrid.switch_point={switch_point}"])
+FILES = sorted(data_folder("configs").glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_every_config_file_composes_alone(path: Path) -> None:
+    """But for the schedule of LCM, which needs a cloud that has one, and brings itself along with it."""
+    group = "model@pair.cloud" if path.parent.name == "model" else path.parent.name
+    more = {"hybrid-lcm": ["pair=lcmsdxl-koala"], "model@pair.cloud-lcm-sdxl": ["hybrid.switch_point=4"]}
+    config = compose_config([f"{group}={path.stem}", *more.get(f"{group}-{path.stem}", [])])
     assert config.hybrid.steps == 25
+    assert path.stem not in ("lcm", "lcmsdxl-koala") or (config.hybrid.switch_point, config.hybrid.timestep_shift) == (
+        4,
+        8,
+    )
+
+
+def test_the_first_file_of_each_group_says_the_defaults_of_the_schema() -> None:
+    """So that the others need only write what differs."""
+    config = compose_config(["cache=none", "privacy=auto", "hybrid=default"])
+    assert (config.cache, config.privacy, config.hybrid) == (CacheConfig(), PrivacyConfig(), HybridConfig())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: CacheConfig(cache_point=0), "cache.cache_point=0 must be at least 1"),
+        (lambda: CacheConfig(cache_point=4, skip_point=3), "cache.skip_point=3 lies before cache.cache_point=4"),
+        (lambda: CacheConfig(reuse="everything"), "cache.reuse=everything is not known"),
+        (lambda: HybridConfig(order="sideways"), "hybrid.order=sideways"),
+        (lambda: PrivacyConfig("all", 0.1), "privacy.lambda=0.1 has no effect on privacy.strategy=all"),
+        (lambda: ModelConfig("x", scheduler="euler"), "scheduler=euler is not known"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_python_too(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make()
+
+
+def test_composing_leaves_the_hydra_of_the_caller_alone(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("answer: 42\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.2"):
+        assert compose_config(["seed=41"]).seed == 41
+        assert compose("own").answer == 42 and str(version.getbase()) == "1.2"
+    compose_config(["seed=43"])
+    assert not GlobalHydra.instance().is_initialized()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +122,7 @@ def test_every_config_file_composes(path: Path) -> None:
     [
         *("hybrid.steps=20", "hybrid.switch_point=3", "privacy=none", "seed=5", "cloud.batch=2"),
         *("privacy.max_candidates=3", "privacy.lambda=0.1", "privacy=dp", "privacy.secret_file=x"),
-        "privacy.detector=owner/model",
+        *("privacy.detector=owner/model", "model@pair.cloud=sdxl", "cache=paper_k5", "pair=lcmsdxl-koala"),
     ],
 )
 def test_every_override_changes_the_composed_config(override: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from obclip_cli import runs
-from obclip_cli.compose import compose_config
-from obclip_cli.config import Config, differing, plain
+from obclip_cli.compose import compose_config, differing
+from obclip_cli.config import Config, plain
 from obclip_cli.diffusion import hub
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import both_ends

@@ -1,10 +1,9 @@
-"""Tiny random checkpoints in the saved format of each architecture of configs/pair/architecture."""
+"""Tiny random checkpoints in the saved format of each architecture of configs/model."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from diffusers import (
     AutoencoderKL,
     DEISMultistepScheduler,
@@ -17,7 +16,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from obclip_cli.resources import data_folder
+from obclip_cli.diffusion.architectures import load_architecture
 from tests.conftest import byte_tokenizer
 
 WIDTH_DIVISOR = 40  # 320 channels become 8
@@ -32,8 +31,7 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 def tiny_unet_config(architecture: str) -> dict[str, Any]:
     """The architecture with its blocks and layers, but narrow: latents of 16x16, half the transformer layers."""
-    path = data_folder("configs") / "pair" / "architecture" / f"{architecture}.yaml"
-    config: dict[str, Any] = yaml.safe_load(path.read_text())["unet"]
+    config = dict(load_architecture(architecture).unet)
     config["sample_size"] = LATENT_SIZE
     config["block_out_channels"] = [width // WIDTH_DIVISOR for width in config["block_out_channels"]]
     config["norm_num_groups"] = 4

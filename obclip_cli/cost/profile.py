@@ -13,7 +13,7 @@ from obclip_cli.cost.run import run_macs
 from obclip_cli.cost.savings import savings
 from obclip_cli.cost.traffic import traffic_bytes
 from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.architectures import Architecture, load_architecture, parameters_of
+from obclip_cli.diffusion.architectures import Architecture, parameters_of
 from obclip_cli.diffusion.schedule import split
 
 
@@ -24,7 +24,7 @@ def architecture_of(model: ModelConfig) -> Architecture:
         UserError: it names none and is not on this machine.
     """
     if model.architecture is not None:
-        return load_architecture(model.architecture)
+        return model.architecture
     folder = hub.folders(model)[0]
     unet = {k: v for k, v in json.loads((folder / "unet" / "config.json").read_text()).items() if k[0] != "_"}
     tokenizer = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())

@@ -1,46 +1,29 @@
-"""UNets of the paper's models without their weights: configs/pair/architecture."""
+"""UNets of the paper's models without their weights, by configs/model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import yaml
-from diffusers import DiffusionPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 
-from obclip_cli.errors import UserError, nearest
-from obclip_cli.resources import data_folder
+from obclip_cli.compose import compose_model
+from obclip_cli.config import Architecture
+from obclip_cli.errors import UserError
 
+__all__ = ["Architecture", "load_architecture", "parameters_of", "pooled_text_width"]
 # SDXL is told its original size, crop corner and target size.
 TIME_IDS = 6
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A UNet's configuration and the length of its text sequence."""
-
-    unet: Mapping[str, Any]
-    text_tokens: int
-
-    @classmethod
-    def of(cls, pipeline: DiffusionPipeline) -> "Architecture":
-        """That of a loaded model."""
-        return cls(pipeline.unet.config, pipeline.tokenizer.model_max_length)
-
-
 def load_architecture(name: str) -> Architecture:
-    """One by name.
+    """That of a model by its name in configs/model.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: there is none of this name, or it holds no architecture.
     """
-    folder = data_folder("configs") / "pair" / "architecture"
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        options = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise UserError(f"there is no architecture {name}; {nearest(name, options)}")
-    content = yaml.safe_load(path.read_text())
-    return Architecture(content["unet"], content["text_tokens"])
+    if (found := compose_model(name).architecture) is None:
+        raise UserError(f"configs/model/{name}.yaml holds no architecture; choose another model")
+    return found
 
 
 def parameters_of(unet: Mapping[str, Any]) -> int:

@@ -9,13 +9,11 @@ from diffusers import DiffusionPipeline
 from obclip_cli.compose import compose_config
 from obclip_cli.config import ModelConfig, PairConfig
 from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.architectures import load_architecture, parameters_of
+from obclip_cli.diffusion.architectures import parameters_of
 from obclip_cli.diffusion.models import check_same_latent_space, latent_shape, load_pipeline
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
-# A pair is looked at without a run: whatever the default switch point is, these hold for every pair.
-NO_RUN = ("hybrid.switch_point=0", "hybrid.timestep_shift=0")
 # Stable Diffusion and SDXL: one latent for 8x8 pixels.
 PIXELS_PER_LATENT = 8
 
@@ -49,7 +47,7 @@ def compose_pair(name: str, overrides: Iterable[str] = ()) -> PairConfig:
     Raises:
         UserError: no such pair, or a wrong override.
     """
-    return compose_config([*NO_RUN, *overrides, f"pair={name}"]).pair
+    return compose_config([*overrides, f"pair={name}"]).pair
 
 
 def sides(pair: PairConfig) -> tuple[Side, Side]:
@@ -70,9 +68,7 @@ def latent_geometry(side: Side) -> tuple[int, int, int] | None:
             return own["in_channels"], own["sample_size"], own["sample_size"] * pixels
     if side.model.architecture is None:
         return None
-    from obclip_cli.diffusion.architectures import load_architecture
-
-    unet = load_architecture(side.model.architecture).unet
+    unet = side.model.architecture.unet
     return unet["in_channels"], unet["sample_size"], unet["sample_size"] * PIXELS_PER_LATENT
 
 
@@ -156,7 +152,6 @@ def _facts(pair: PairConfig, model: ModelConfig, pipeline: DiffusionPipeline) ->
         "pipeline": type(pipeline).__name__,
         "unet_blocks": f"{len(unet.down_blocks)} down, {int(unet.mid_block is not None)} mid, {len(unet.up_blocks)} up",
         "unet_parameters": count,
-        "architecture": model.architecture,
         "as_in_architecture": _is_of_architecture(count, model),
         "text_encoder_parameters": sum(_count(encoder) for encoder in encoders),
         "autoencoder_parameters": _count(pipeline.vae),
@@ -172,7 +167,7 @@ def _is_of_architecture(count: int, model: ModelConfig) -> bool | None:
     """Whether costs counted from the pair's architecture file hold for this UNet."""
     if model.architecture is None:
         return None
-    return count == parameters_of(load_architecture(model.architecture).unet)
+    return count == parameters_of(model.architecture.unet)
 
 
 def _count(module: Any) -> int:

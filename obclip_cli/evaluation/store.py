@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.config import Config, differing
+from obclip_cli.compose import differing
+from obclip_cli.config import Config
 from obclip_cli.data import Sample
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.images import StoredImages, stored_images

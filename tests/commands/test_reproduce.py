@@ -10,7 +10,7 @@ import pytest
 from obclip_cli.commands import reproduce
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
-from obclip_cli.diffusion.pairs import NO_RUN, pair_names
+from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.errors import UserError
 from obclip_cli.reproduction import needs
 from obclip_cli.reproduction.claims import Claim, exactly
@@ -45,7 +45,7 @@ def test_every_experiment_has_a_title_a_run_and_a_plan_for_every_pair(name: str)
     module = load_experiment(name)
     assert module.__doc__ and module.TITLE and callable(module.run)
     for pair in pair_names():
-        config = compose_config([*NO_RUN, *module.overrides(pair), f"pair={pair}"])
+        config = compose_config([*module.overrides(pair), f"pair={pair}"])
         assert config.pair.name == pair
         for planned in getattr(module, "planned", lambda _: [])(config):
             assert planned.config.dataset["limit"] and planned.methods

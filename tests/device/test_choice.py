@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from obclip_cli.config import PrivacyConfig
+from obclip_cli.config import WITH_LAMBDA, PrivacyConfig
 from obclip_cli.device.choice import Choice, Chooser
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import build_candidates
@@ -89,7 +89,7 @@ def test_fresh_decoys_change_and_the_prompt_stays(taxonomy: Taxonomy) -> None:
 
 @pytest.mark.parametrize("strategy", ["all", "bucket", "dp", "fresh", "replacement", "none"])
 def test_a_prompt_without_attributes_goes_alone(taxonomy: Taxonomy, strategy: str) -> None:
-    choice = choose(taxonomy, "a red apple", strategy, 0.5, key=None)
+    choice = choose(taxonomy, "a red apple", strategy, 0.5 if strategy in WITH_LAMBDA else 0, key=None)
     assert (choice.sent.prompts, choice.n, choice.lambda_) == (("a red apple",), 1, 0)
 
 

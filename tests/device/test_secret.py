@@ -69,7 +69,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("strategy", "needed"), [("all", False), ("fresh", False), ("bucket", True), ("dp", True)])
 def test_only_keyed_strategies_need_the_secret(tmp_path: Path, strategy: str, needed: bool) -> None:
-    privacy = PrivacyConfig(strategy, 0.1, secret_file=str(tmp_path / "none.key"))
+    privacy = PrivacyConfig(strategy, secret_file=str(tmp_path / "none.key"))
     if not needed:
         assert client_key(privacy) is None
         return

@@ -43,7 +43,13 @@ ARCHITECTURES = {
     "lcm-sdxl": XL,
     "koala-700m": Expected(SDXL, XL.down, XL.up, False),
 }
-PAIRS = ["sd14-bksdm-small", "sd14-bksdm-tiny", "rv4-smallsd", "sdxl-koala", "lcmsdxl-koala"]
+PAIRS = {
+    "sd14-bksdm-small": ("sd14", "bksdm-small"),
+    "sd14-bksdm-tiny": ("sd14", "bksdm-tiny"),
+    "rv4-smallsd": ("sd14", "small-sd"),
+    "sdxl-koala": ("sdxl", "koala-700m"),
+    "lcmsdxl-koala": ("lcm-sdxl", "koala-700m"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +61,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def tiny_pair(name: str, checkpoints: dict[str, Path]) -> PairConfig:
     """A pair by its own configuration, on tiny checkpoints of its architectures."""
-    pair = compose_pair(name)
-    overrides = [f"pair.device.path={checkpoints[str(pair.device.architecture)]}"]
-    if pair.cloud.unet is None:
-        overrides += [f"pair.cloud.path={checkpoints[str(pair.cloud.architecture)]}"]
-    else:
-        overrides += [f"pair.cloud.path={checkpoints['sdxl']}"]
-        overrides += [f"pair.cloud.unet={checkpoints[str(pair.cloud.architecture)]}"]
+    cloud, device = PAIRS[name]
+    overrides = [f"pair.cloud.path={checkpoints[cloud]}", f"pair.device.path={checkpoints[device]}"]
+    if cloud == "lcm-sdxl":
+        overrides += [f"pair.cloud.path={checkpoints['sdxl']}", f"pair.cloud.unet={checkpoints[cloud]}"]
     return compose_pair(name, overrides)
 
 
@@ -69,13 +72,13 @@ def tiny_pair(name: str, checkpoints: dict[str, Path]) -> PairConfig:
 def test_a_pair_loads_by_its_own_configuration(name: str, checkpoints: dict[str, Path]) -> None:
     pair = tiny_pair(name, checkpoints)
     pipelines = [load_pipeline(model, dtype=pair.dtype, device="cpu") for model in (pair.cloud, pair.device)]
-    for model, pipeline in zip((pair.cloud, pair.device), pipelines, strict=True):
-        expected, unet = ARCHITECTURES[str(model.architecture)], pipeline.unet
+    for model, architecture, pipeline in zip((pair.cloud, pair.device), PAIRS[name], pipelines, strict=True):
+        expected, unet = ARCHITECTURES[architecture], pipeline.unet
         assert type(pipeline).__name__ == expected.pipeline
         assert " ".join(type(block).__name__ for block in unet.down_blocks) == expected.down
         assert " ".join(type(block).__name__ for block in unet.up_blocks) == expected.up
         assert (unet.mid_block is not None) == expected.has_mid
-        assert (unet.config.time_cond_proj_dim is not None) == (model.architecture == "lcm-sdxl")
+        assert (unet.config.time_cond_proj_dim is not None) == (architecture == "lcm-sdxl")
         assert type(pipeline.scheduler) is (LCMScheduler if model.scheduler == "lcm" else DPMSolver)
         assert unet.dtype == pipeline.text_encoder.dtype == torch.float16
     check_same_latent_space(*pipelines)

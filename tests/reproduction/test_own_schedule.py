@@ -2,8 +2,7 @@
 
 import pytest
 
-from obclip_cli.compose import compose_config
-from obclip_cli.config_checks import check
+from obclip_cli.compose import check, compose_config
 from obclip_cli.reproduction.own_schedule import own_schedule, shared_schedule
 from obclip_cli.reproduction.switch_points import default_split
 
