@@ -20,7 +20,6 @@ obclip eval --dataset coco dataset.root=DIR dataset.limit=100
 
 accelerate launch --num_processes 2 -m obclip_cli.main eval --dataset coco dataset.root=DIR
 """
-PANELS = {"fid": "FID ↓", "clip": "CLIP score ↑", "tone": "skin tone right ↑", "gender": "gender right ↑"}
 SHOWN = 8  # prompts in the grid of images
 
 
@@ -49,15 +48,15 @@ def evaluate(
         return
     caption = score.caption(config, folder)
     if not (folder / "images.png").exists():
+        from obclip_cli.metrics.scores import panels
         from obclip_cli.report.plots import plot_images, plot_scores
         from obclip_cli.report.score_table import with_intervals
         from obclip_cli.report.tables import write_table
 
         write_table(with_intervals(table), folder / "table", caption=caption)
         measured = table[table["clip"].notna() & table["k"].notna()]
-        panels = {column: label for column, label in PANELS.items() if column in table and table[column].notna().any()}
         title = f"{config.dataset['name']}, {config.pair.name}"
-        plot_scores(measured, folder / "scores.png", columns=panels, title=title)
+        plot_scores(measured, folder / "scores.png", columns=panels(table), title=title)
         shown = min(SHOWN, len(samples))
         grid = {name: pictures[:shown] for name, pictures in images.items()}
         plot_images(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])

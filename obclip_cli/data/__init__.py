@@ -29,8 +29,9 @@ class Sample:
 class Dataset(Protocol):
     """What every dataset offers.
 
-    Where it is known what the references show, `reference_samples()` gives a `Sample` for each. A dataset whose
-    references are coded as JPEG says the quality as `jpeg`; generated images are coded alike.
+    Where it is known what the references show, `reference_samples()` gives a `Sample` for each, and `reference_label`
+    is the name of their row in score tables. A dataset whose references are coded as JPEG says the quality as `jpeg`;
+    generated images are coded alike.
 
     Attributes:
         size: height and width at which images are scored; None for those that the pair makes.

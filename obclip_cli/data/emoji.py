@@ -27,6 +27,7 @@ class Emoji:
     """
 
     size = None
+    reference_label = "real held-out art"
 
     def __init__(self, name: str, root: str, limit: int | None = None) -> None:
         self.name, self.limit = name, limit

@@ -16,22 +16,21 @@ from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.extractors import load_extractor
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method, baselines_and_obclip, is_cloud_only
 from obclip_cli.evaluation.store import RunFolder, run_name
-from obclip_cli.metrics.examiner import Examiner
+from obclip_cli.metrics.features import FeatureExtractor
 from obclip_cli.metrics.references import reference_features
-from obclip_cli.metrics.scores import BATCH, Examined, estimates, examine
+from obclip_cli.metrics.scores import BATCH, Measurements, estimates, measure
 from obclip_cli.pipeline import overrides_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar, progress_bars
 
 # Settings of a dataset that scores depend on, and that captions say.
 DATASET_FACTS = ("size", "crop", "jpeg", "captions", "references")
-REFERENCE_ROW = "real held-out art"
 
 
 def evaluate(
@@ -105,7 +104,7 @@ class _Scoring:
     """What scores are made with."""
 
     dataset: Dataset
-    examiner: Examiner
+    extractor: FeatureExtractor
     reference: torch.Tensor
 
 
@@ -140,11 +139,11 @@ class _Evaluation:
 
     def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
         """Before any image is made, so that what cannot be scored is said at once."""
-        examiner = load_examiner(self.config)
-        reference = reference_features(dataset.references(self.config.seed), examiner)
+        extractor = load_extractor(self.config)
+        reference = reference_features(dataset.references(self.config.seed), extractor)
         if len(reference) == 1:
             raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has one")
-        return _Scoring(dataset, examiner, reference)
+        return _Scoring(dataset, extractor, reference)
 
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
         """This process's share of the missing images; whole batches, so that sharing changes none of them."""
@@ -170,10 +169,10 @@ class _Evaluation:
         pending = [name for name in methods if name not in scored]
         advance = self.progress("scores", len(pending))
         for name in pending:
-            examined = self._examine(self.run.images[name], scoring, pair)
-            found = estimates(examined, scoring.reference, scoring.examiner)
-            rows = _rows(methods[name], pair, hidden, self.run.images[name], examined)
-            self.run.add_scores(name, rows, found, _names(scoring.examiner))
+            measured = self._measure(self.run.images[name], scoring, pair)
+            found = estimates(measured, scoring.reference, scoring.extractor)
+            rows = _rows(methods[name], pair, hidden, self.run.images[name], measured)
+            self.run.add_scores(name, rows, found, _names(scoring.extractor))
             advance(1)
         metrics = self.run.metrics["methods"]
         table = [_described(m, pair, hidden) | _columns(metrics[m.name]) for m in self.run.methods]
@@ -181,14 +180,14 @@ class _Evaluation:
         frame = pd.DataFrame([*real, *table])
         self.run.finish(frame[list(table[0])])
 
-    def _examine(self, images: StoredImages, scoring: _Scoring, pair: Pair) -> Examined:
+    def _measure(self, images: StoredImages, scoring: _Scoring, pair: Pair) -> Measurements:
         size, jpeg = scoring.dataset.size, getattr(scoring.dataset, "jpeg", None)
         compared = self._compared()
         nearest = (
             (scored_as(batch, size, jpeg) for batch in compared.batches(BATCH)) if compared is not None else iter(())
         )
         batches = (scored_as(batch, size, jpeg) for batch in images.batches(BATCH))
-        return examine(scoring.examiner, batches, self.run.samples, nearest)
+        return measure(scoring.extractor, batches, self.run.samples, nearest)
 
     def _compared(self) -> StoredImages | None:
         """The cloud's own images of the same noise."""
@@ -201,13 +200,16 @@ class _Evaluation:
         return images.at(places) if len(places) == len(self.run.samples) else None
 
     def _reference_row(self, scoring: _Scoring) -> list[dict[str, Any]]:
-        """What the examiner says of the real images: the ceiling of every score, but for distances to themselves."""
+        """The scores of the real images: the ceiling of every score but the distances, which are to these images."""
         shown = getattr(scoring.dataset, "reference_samples", None)
         if shown is None:
             return []
-        examined = examine(scoring.examiner, scoring.dataset.references(self.config.seed), shown(), iter(()))
-        found = estimates(examined, torch.empty(0, 0), scoring.examiner)
-        return [{"method": REFERENCE_ROW} | _columns({name: vars(estimate) for name, estimate in found.items()})]
+        measured = measure(scoring.extractor, scoring.dataset.references(self.config.seed), shown(), iter(()))
+        found = estimates(measured, torch.empty(0, 0), scoring.extractor)
+        return [
+            {"method": getattr(scoring.dataset, "reference_label", "real images")}
+            | _columns({name: vars(estimate) for name, estimate in found.items()})
+        ]
 
 
 def _check_enough(hidden: Hidden) -> None:
@@ -234,7 +236,7 @@ def _described(method: Method, pair: Pair, hidden: Hidden) -> dict[str, Any]:
     }
 
 
-def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, examined: Examined) -> pd.DataFrame:
+def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, measured: Measurements) -> pd.DataFrame:
     """One row a prompt."""
     cost = cache(lambda candidates: pair.macs(method, candidates))
     rows = []
@@ -249,7 +251,7 @@ def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, exam
                 "n": len(found.prompts) if method.hidden else 1,
                 "cloud_macs": on_cloud,
                 "device_macs": on_device,
-                **{score: _short(values[place]) for score, values in examined.each.items()},
+                **{score: _short(values[place]) for score, values in measured.each.items()},
             }
         )
     return pd.DataFrame(rows)
@@ -266,8 +268,8 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def _names(examiner: Examiner) -> dict[str, str]:
-    return {"features": examiner.features_by, "clip": examiner.clip_by, "attributes": examiner.attributes_by}
+def _names(extractor: FeatureExtractor) -> dict[str, str]:
+    return {"features": extractor.features_by, "clip": extractor.clip_by, "attributes": extractor.attributes_by}
 
 
 PATIENCE = timedelta(days=7)  # how long they wait for the slowest

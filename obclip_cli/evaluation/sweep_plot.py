@@ -6,17 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from obclip_cli.evaluation.sweep_report import SweepReport
+from obclip_cli.metrics.scores import panels as metric_panels
 from obclip_cli.report.figures import panels, save_figure
-from obclip_cli.report.score_table import measured
-
-PANELS = {
-    "fid": "FID ↓",
-    "clip": "CLIP score ↑",
-    "ssim": "SSIM to cloud-only ↑",
-    "tone": "skin tone right ↑",
-    "gender": "gender right ↑",
-}
-MOST_PANELS = 4
 
 
 def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
@@ -28,15 +19,15 @@ def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
     over = _horizontal(runs, report.swept)
     others = [key for key in report.swept if key != over]
     labels = _labels(runs, others)
-    names = [name for name in PANELS if name in measured(runs) and runs[name].notna().any()][:MOST_PANELS]
-    figure, axes = panels(1, len(names), (3.4 * len(names), 3.6), layout="constrained")
-    for axis, name in zip(axes[0], names, strict=True):
+    scores = metric_panels(runs)
+    figure, axes = panels(1, len(scores), (3.4 * len(scores), 3.6), layout="constrained")
+    for axis, (name, score) in zip(axes[0], scores.items(), strict=True):
         for label, line in runs.groupby(labels, sort=False) if over else [("", runs)]:
             line = line.sort_values(over) if over else line
             _draw(axis, line[over] if over else labels[line.index], line, name, str(label))
         for (_, row), style in zip(report.baselines.iterrows(), ("--", ":"), strict=False):
             axis.axhline(row[name], linestyle=style, color="grey", linewidth=1, label=row["method"])
-        axis.set(title=PANELS[name], xlabel=over or "")
+        axis.set(title=score, xlabel=over or "")
         axis.tick_params(axis="x", rotation=0 if over else 30)
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=7)

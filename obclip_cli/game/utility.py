@@ -12,12 +12,12 @@ from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.device.choice import Choice, Chooser
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.extractors import load_extractor
 from obclip_cli.evaluation.generate import generate_images, load_pair
 from obclip_cli.evaluation.hiding import hide_all
 from obclip_cli.evaluation.methods import Method
-from obclip_cli.metrics.attribute_accuracy import attribute_hits
-from obclip_cli.metrics.examiner import Sight
+from obclip_cli.metrics.features import Features
+from obclip_cli.metrics.per_image import attribute_hits
 from obclip_cli.prompts.candidates import CandidateSet
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar
@@ -68,7 +68,7 @@ def _measure(
     progress: ProgressBar,
 ) -> pd.DataFrame:
     """Generate once for λ = 0, again only what a missing candidate changes, and score each λ."""
-    pair, judge = load_pair(config), load_examiner(config)
+    pair, judge = load_pair(config), load_extractor(config)
     asked = [name for name in _sensitive(config) if name in judge.labels and any(name in s.labels for s in samples)]
     method = Method("hidden", "server_first", config.hybrid.switch_point, hidden=True)
     changed = {
@@ -78,7 +78,7 @@ def _measure(
     prompts = [*samples, *(samples[i] for places in changed.values() for i in places)]
     words = [*sets, *(_sent(chosen[lambda_][i]) for lambda_, places in changed.items() for i in places)]
     images = generate_images(pair, prompts, [method], words, progress)["hidden"]
-    sight = Sight.together([judge.see(part) for part in images.split(BATCH)])
+    features = Features.together([judge.extract(part) for part in images.split(BATCH)])
     rows, start = [], len(samples)
     for lambda_, places in changed.items():
         row_of = list(range(len(samples)))
@@ -88,7 +88,7 @@ def _measure(
         shares = [
             np.nanmean(
                 attribute_hits(
-                    sight.attribute_logits[head][row_of],
+                    features.attribute_logits[head][row_of],
                     [s.labels.get(head) for s in samples],
                     judge.labels[head],
                     top=1,

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as vision
 
 from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
-from obclip_cli.metrics.examiner import Sight
+from obclip_cli.metrics.features import Features
 from obclip_cli.runs import weights_digest
 
 CLASSES = "role"  # the head whose classes the inception score is taken over
@@ -56,13 +56,13 @@ class Judge(nn.Module):
         heads.load_state_dict({key: value.float() for key, value in weights.items()})
         return labels, heads.eval()
 
-    def see(self, images: torch.Tensor) -> Sight:
-        """Look at uint8 images (n, 3, H, W); the features are the embeddings times 10."""
+    def extract(self, images: torch.Tensor) -> Features:
+        """Features of uint8 images (n, 3, H, W); the pooled ones are the embeddings times 10."""
         embeddings = self(images.to(self._device))
         logits = {head: self.logits(head, embeddings).cpu() for head in self.labels}
         embeddings = embeddings.cpu()
         classes = logits.get(CLASSES, embeddings.new_empty(len(embeddings), 0))
-        return Sight(SCALE * embeddings, classes, embeddings, logits)
+        return Features(SCALE * embeddings, classes, embeddings, logits)
 
     @property
     def _device(self) -> torch.device:

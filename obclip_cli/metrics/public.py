@@ -1,4 +1,4 @@
-"""The paper's examiners: Inception-v3 for FID, KID and IS, OpenCLIP ViT-g/14 for the CLIP score and for attributes."""
+"""The paper's networks: Inception-v3 for FID, KID and IS, OpenCLIP ViT-g/14 for the CLIP score and for attributes."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn import functional
 from obclip_cli.diffusion.hub import reason
 from obclip_cli.diffusion.models import default_device
 from obclip_cli.errors import UserError
-from obclip_cli.metrics.examiner import Sight
+from obclip_cli.metrics.features import Features
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.runs import weights_digest
 
@@ -21,7 +21,7 @@ INCEPTION_HASH = "6726825d"  # the start of its SHA-256, which torch's files car
 INSTEAD = "or set pair.judge to an OpenCLIP folder"
 
 
-class PublicExaminer:
+class PublicExtractor:
     """Two public networks, and attributes by zero-shot classification.
 
     Args:
@@ -38,22 +38,22 @@ class PublicExaminer:
         self._wordings = {attribute: clip.text(wordings(values)) for attribute, values in self.labels.items()}
 
     @classmethod
-    def load(cls, taxonomy: Taxonomy) -> "PublicExaminer":
+    def load(cls, taxonomy: Taxonomy) -> "PublicExtractor":
         """Both with their published weights.
 
         Raises:
-            UserError: they are neither here nor within reach.
+            UserError: they are missing locally and cannot be downloaded.
         """
         inception, digest = load_inception()
         return cls(inception, digest, Clip.published(), taxonomy)
 
     @torch.no_grad()
-    def see(self, images: torch.Tensor) -> Sight:
-        """Look at uint8 images (n, 3, H, W)."""
+    def extract(self, images: torch.Tensor) -> Features:
+        """Features of uint8 images (n, 3, H, W)."""
         features, logits = self.inception(images.to(default_device()))
-        embeddings = self.clip.see(images)
+        embeddings = self.clip.extract(images)
         attributes = {attribute: embeddings @ texts.T for attribute, texts in self._wordings.items()}
-        return Sight(features.cpu(), logits.cpu(), embeddings, attributes)
+        return Features(features.cpu(), logits.cpu(), embeddings, attributes)
 
     def text(self, prompts: list[str]) -> torch.Tensor:
         """Unit-length embeddings (n, e)."""
@@ -83,7 +83,7 @@ class Clip:
         return cls(model, open_clip.get_tokenizer(CLIP), f"{CLIP} {CLIP_WEIGHTS}")
 
     @torch.no_grad()
-    def see(self, images: torch.Tensor) -> torch.Tensor:
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
         """Unit-length embeddings (n, e) of uint8 images (n, 3, H, W), squashed to the model's own size."""
         pixels = images.float().div(255)
         if pixels.shape[-2:] != (self.size, self.size):
@@ -111,7 +111,7 @@ def load_inception() -> tuple[nn.Module, str]:
     """The Inception-v3 that FID is defined with, and a digest of its weights. Source: torch-fidelity.
 
     Raises:
-        UserError: the weights are neither here nor within reach.
+        UserError: the weights are missing locally and cannot be downloaded.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from obclip_cli.data.pictures import Pictures
-from obclip_cli.metrics.examiner import Examiner
+from obclip_cli.metrics.features import FeatureExtractor
 from obclip_cli.runs import digest_of, write_bytes
 
 
@@ -19,23 +19,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obclip" / "references"
 
 
-def reference_features(references: Iterable[torch.Tensor], examiner: Examiner) -> torch.Tensor:
+def reference_features(references: Iterable[torch.Tensor], extractor: FeatureExtractor) -> torch.Tensor:
     """Features (m, d) of reference images; m = 0 for a dataset without any.
 
     Those of `Pictures` are cached by the pictures' content, their preprocessing and the examiner's weights.
     """
     if not isinstance(references, Pictures):
-        return _computed(references, examiner)
-    key = digest_of([references.digest(), references.preprocessing, examiner.features_digest])
+        return _computed(references, extractor)
+    key = digest_of([references.digest(), references.preprocessing, extractor.features_digest])
     cached = cache_folder() / f"{key}.safetensors"
     with suppress(FileNotFoundError, SafetensorError):  # a broken copy is made again
         return load_file(cached)["features"]
-    features = _computed(references, examiner)
+    features = _computed(references, extractor)
     if len(features):
         write_bytes(cached, save({"features": features.contiguous()}))
     return features
 
 
-def _computed(references: Iterable[torch.Tensor], examiner: Examiner) -> torch.Tensor:
-    found = [examiner.see(batch).features for batch in references]
+def _computed(references: Iterable[torch.Tensor], extractor: FeatureExtractor) -> torch.Tensor:
+    found = [extractor.extract(batch).pooled for batch in references]
     return torch.cat(found) if found else torch.empty(0, 0)

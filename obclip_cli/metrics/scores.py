@@ -1,89 +1,170 @@
-"""All scores of one method's images: what is seen in each image, and what that makes over all of them."""
+"""The table of metrics, and all scores of one method's images by it.
 
-from collections.abc import Iterable, Iterator, Sequence
+A new metric is a file with its function and a line in `METRICS`; evaluation, sweeps and plots read the table.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 
 from obclip_cli.data import Sample
-from obclip_cli.metrics.attribute_accuracy import attribute_hits
-from obclip_cli.metrics.clip_score import clip_scores
-from obclip_cli.metrics.examiner import Examiner, Sight
+from obclip_cli.metrics.features import FeatureExtractor, Features
 from obclip_cli.metrics.fid import fid_estimate
 from obclip_cli.metrics.inception_score import inception_score_estimate
 from obclip_cli.metrics.intervals import UNKNOWN, Estimate, of_mean, of_share
 from obclip_cli.metrics.kid import kid_estimate
-from obclip_cli.metrics.ssim import ssims
+from obclip_cli.metrics.per_image import attribute_hits, clip_scores, ssims
 
 BATCH = 64
 # Roles that emoji draw alike (cook, chef) are told apart by style only, so the judge's three best count.
 TOP = {"role": 3}
-# Every score draws its resamples from a generator of its own, so that a score does not depend on which others are made.
-FID, KID, INCEPTION, MEANS = range(4)
 
 
 @dataclass(frozen=True)
-class Examined:
-    """What was seen in n images.
+class Batch:
+    """What a metric of single images is computed from.
 
     Attributes:
-        each: score -> its value for each image, (n,), nan where it is not known.
-        sight: what distances between distributions are made of.
+        images: uint8 (n, 3, H, W).
+        samples: their prompts.
+        features, texts: of the images, and embeddings (n, e) of the prompts.
+        cloud_only: the cloud's own images of the same noise, where there are any.
     """
 
-    sight: Sight
+    images: torch.Tensor
+    samples: Sequence[Sample]
+    features: Features
+    texts: torch.Tensor
+    cloud_only: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class ImageMetric:
+    """A metric that gives every image a value; the score is their mean.
+
+    Attributes:
+        name: its column in tables.
+        label: its name in plots; the arrow says which way is better.
+        values: of each image, (n,), nan where it is not known.
+        interval: from all values to the score with its interval.
+        plotted: whether the plots of `obclip eval` and `obclip sweep` have a panel for it.
+    """
+
+    name: str
+    label: str
+    values: Callable[[Batch], torch.Tensor | np.ndarray]
+    interval: Callable[[np.ndarray, np.random.Generator], Estimate] = of_mean
+    plotted: bool = True
+
+
+@dataclass(frozen=True)
+class SetMetric:
+    """A metric of all images together; `estimate` also gets the references' pooled features, (m, d), m = 0 for none."""
+
+    name: str
+    label: str
+    estimate: Callable[[Features, torch.Tensor, np.random.Generator], Estimate]
+    plotted: bool = True
+
+
+def _distance(estimate: Callable[[torch.Tensor, torch.Tensor, np.random.Generator], Estimate]) -> Callable:
+    """A distance between the reference features and the generated images', as an estimate of the table."""
+    return lambda features, reference, rng: estimate(reference, features.pooled, rng) if len(reference) else UNKNOWN
+
+
+def _inception(features: Features, _: torch.Tensor, rng: np.random.Generator) -> Estimate:
+    logits = features.class_logits
+    return inception_score_estimate(logits, rng) if logits.shape[1] else UNKNOWN
+
+
+METRICS: tuple[SetMetric | ImageMetric, ...] = (
+    SetMetric("fid", "FID ↓", _distance(fid_estimate)),
+    SetMetric("kid", "KID ↓", _distance(kid_estimate), plotted=False),
+    SetMetric("is", "IS ↑", _inception, plotted=False),
+    ImageMetric("clip", "CLIP score ↑", lambda batch: clip_scores(batch.features.embeddings, batch.texts)),
+    ImageMetric("ssim", "SSIM to cloud-only ↑", lambda batch: ssims(batch.images, batch.cloud_only)),
+)
+# A metric draws its resamples from a generator of its own, so that its score does not depend on which others there are.
+MEANS = 3
+
+
+def attribute_metric(attribute: str, values: list[str]) -> ImageMetric:
+    """The share of images that show the value their prompt asked for."""
+    top = TOP.get(attribute, 1)
+    name = f"{attribute}_top{top}" if attribute in TOP else attribute
+
+    def hits(batch: Batch) -> np.ndarray:
+        wanted = [sample.labels.get(attribute) for sample in batch.samples]
+        return attribute_hits(batch.features.attribute_logits[attribute], wanted, values, top=top)
+
+    return ImageMetric(name, f"{attribute} right ↑", hits, lambda found, _: of_share(found), attribute not in TOP)
+
+
+def image_metrics(labels: dict[str, list[str]]) -> list[ImageMetric]:
+    """Those of the table, then one for each attribute that the extractor tells (attribute -> values)."""
+    listed = [metric for metric in METRICS if isinstance(metric, ImageMetric)]
+    return [*listed, *(attribute_metric(attribute, values) for attribute, values in labels.items())]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Of n images: metric -> its value for each, (n,), nan where it is not known; and features of all."""
+
+    features: Features
     each: dict[str, np.ndarray]
 
 
-def examine(
-    examiner: Examiner, batches: Iterable[torch.Tensor], samples: Sequence[Sample], cloud_only: Iterator[torch.Tensor]
-) -> Examined:
-    """Look at images batch by batch.
+def measure(
+    extractor: FeatureExtractor,
+    batches: Iterable[torch.Tensor],
+    samples: Sequence[Sample],
+    cloud_only: Iterator[torch.Tensor],
+) -> Measurements:
+    """Measure images batch by batch.
 
     Args:
         batches: uint8 images (n, 3, H, W), in the order of the samples.
         cloud_only: the cloud's own images of the same noise in the same batches; empty where there are none.
     """
-    sights, nearness = [], []
+    prompts = [sample.prompt for sample in samples]
+    texts = torch.cat([extractor.text(prompts[start : start + BATCH]) for start in range(0, len(prompts), BATCH)])
+    metrics, parts, start = image_metrics(extractor.labels), [], 0
+    each: dict[str, list[np.ndarray]] = {metric.name: [] for metric in metrics}
     for images in batches:
-        sights.append(examiner.see(images))
-        compared = next(cloud_only, None)
-        nearness.append(torch.full((len(images),), torch.nan) if compared is None else ssims(images, compared))
-    sight = Sight.together(sights)
-    texts = torch.cat([examiner.text(part) for part in _chunks([sample.prompt for sample in samples])])
-    each = {"clip": clip_scores(sight.embeddings, texts).double().numpy(), "ssim": torch.cat(nearness).double().numpy()}
-    for attribute, values in examiner.labels.items():
-        wanted = [sample.labels.get(attribute) for sample in samples]
-        top = TOP.get(attribute, 1)
-        each[_column(attribute)] = attribute_hits(sight.attribute_logits[attribute], wanted, values, top=top)
-    return Examined(sight, each)
+        here = slice(start, start + len(images))
+        batch = Batch(images, samples[here], extractor.extract(images), texts[here], next(cloud_only, None))
+        parts.append(batch.features)
+        for metric in metrics:
+            each[metric.name].append(np.asarray(metric.values(batch), dtype=np.float64))
+        start = here.stop
+    return Measurements(Features.together(parts), {name: np.concatenate(values) for name, values in each.items()})
 
 
-def estimates(examined: Examined, reference: torch.Tensor, examiner: Examiner, seed: int = 0) -> dict[str, Estimate]:
+def estimates(
+    measured: Measurements, reference: torch.Tensor, extractor: FeatureExtractor, seed: int = 0
+) -> dict[str, Estimate]:
     """Every score with its interval.
 
     Args:
         reference: features of the reference images, (m, d); m = 0 where a dataset has none.
     """
-    sight = examined.sight
-    fid = kid = inception = UNKNOWN
-    if len(reference):
-        fid = fid_estimate(reference, sight.features, np.random.default_rng([seed, FID]))
-        kid = kid_estimate(reference, sight.features, np.random.default_rng([seed, KID]))
-    if sight.class_logits.shape[1]:
-        inception = inception_score_estimate(sight.class_logits, np.random.default_rng([seed, INCEPTION]))
-    found = {"fid": fid, "kid": kid, "is": inception}
-    for name in ("clip", "ssim"):
-        found[name] = of_mean(examined.each[name], np.random.default_rng([seed, MEANS]))
-    return found | {_column(a): of_share(examined.each[_column(a)]) for a in examiner.labels}
+    found = {
+        metric.name: metric.estimate(measured.features, reference, np.random.default_rng([seed, place]))
+        for place, metric in enumerate(METRICS)
+        if isinstance(metric, SetMetric)
+    }
+    for metric in image_metrics(extractor.labels):
+        found[metric.name] = metric.interval(measured.each[metric.name], np.random.default_rng([seed, MEANS]))
+    return found
 
 
-def _column(attribute: str) -> str:
-    """The name of an attribute's score."""
-    return f"{attribute}_top{TOP[attribute]}" if attribute in TOP else attribute
-
-
-def _chunks(prompts: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(prompts), BATCH):
-        yield prompts[start : start + BATCH]
+def panels(table: pd.DataFrame) -> dict[str, str]:
+    """The metrics of a score table that plots show, each with its label: column -> label."""
+    names = {metric.name for metric in METRICS}
+    others = [column for column in map(str, table) if f"{column}_low" in table and column not in names]
+    attributes = [attribute_metric(column.partition("_top")[0], []) for column in others]
+    shown = [metric for metric in (*METRICS, *attributes) if metric.plotted and metric.name in table]
+    return {metric.name: metric.label for metric in shown if table[metric.name].notna().any()}

@@ -17,12 +17,12 @@ from obclip_cli import runs
 from obclip_cli.config import Config, plain, taxonomy_path
 from obclip_cli.data import Sample, load_dataset
 from obclip_cli.diffusion import pairs
-from obclip_cli.evaluation.examiners import load_examiner
+from obclip_cli.evaluation.extractors import load_extractor
 from obclip_cli.evaluation.generate import Pair, generate_images, load_pair
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.evaluation.images import StoredImages, slug
 from obclip_cli.evaluation.methods import Method
-from obclip_cli.metrics.examiner import Examiner
+from obclip_cli.metrics.features import FeatureExtractor
 from obclip_cli.metrics.scores import TOP
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
 from obclip_cli.report.picture_grid import plot_grid
@@ -93,7 +93,7 @@ def make(
     run = run_folder(config, folder, name, parameters)
     if not runs.is_finished(run, config):
         made = images(load_pair(config))
-        table = readings(made, load_examiner(config))
+        table = readings(made, load_extractor(config))
         runs.start(run, config)
         for row, pictures in made.rows.items():
             stored = StoredImages(run / "images" / slug(row), len(pictures))
@@ -104,7 +104,7 @@ def make(
     return Grid(run, read_table(run / "readings.csv"))
 
 
-def readings(made: Images, examiner: Examiner) -> pd.DataFrame:
+def readings(made: Images, examiner: FeatureExtractor) -> pd.DataFrame:
     """One row an image; attributes that no sample asks for are left out, and roles, which styles draw alike."""
     asked = [name for name in examiner.labels if name not in TOP and any(name in s.labels for s in made.samples)]
     rows = []
@@ -120,9 +120,9 @@ def readings(made: Images, examiner: Examiner) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _read(pictures: torch.Tensor, attributes: list[str], examiner: Examiner) -> dict[str, list[str]]:
+def _read(pictures: torch.Tensor, attributes: list[str], examiner: FeatureExtractor) -> dict[str, list[str]]:
     """attribute -> the likeliest value in each image."""
-    logits = [examiner.see(part).attribute_logits for part in pictures.split(BATCH)]
+    logits = [examiner.extract(part).attribute_logits for part in pictures.split(BATCH)]
     best = {name: torch.cat([part[name] for part in logits]).argmax(dim=1) for name in attributes}
     return {name: [examiner.labels[name][place] for place in places] for name, places in best.items()}
 

@@ -73,7 +73,7 @@ def test_a_finished_run_is_only_read(config: Config, tmp_path: Path, monkeypatch
     first = score(config, tmp_path)
     stamps = images_in(tmp_path)
     monkeypatch.setattr(scoring, "load_pair", None)  # calling it would fail
-    monkeypatch.setattr(scoring, "load_examiner", None)
+    monkeypatch.setattr(scoring, "load_extractor", None)
     again = score(config, tmp_path)
     pd.testing.assert_frame_equal(first[0], again[0])
     assert first[2] == again[2] and images_in(tmp_path) == stamps

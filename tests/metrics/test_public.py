@@ -1,4 +1,4 @@
-"""The paper's examiners without their weights: Inception-v3 at random, the judge's OpenCLIP in place of ViT-g/14."""
+"""The paper's networks without their weights: Inception-v3 at random, the judge's OpenCLIP in place of ViT-g/14."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from obclip_cli.config import taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.metrics import public
 from obclip_cli.metrics.judge import Judge
-from obclip_cli.metrics.public import Clip, PublicExaminer, load_inception, wordings
+from obclip_cli.metrics.public import Clip, PublicExtractor, load_inception, wordings
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.resources import package_folder
 
@@ -36,23 +36,25 @@ def test_the_clip_score_is_that_of_the_judge_with_the_same_model(clip: Clip) -> 
     """The judge resizes by torchvision, bilinearly; at the model's own size nothing is resized."""
     judge = Judge(JUDGE)
     images = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(clip.see(images), judge(images), atol=1e-5)
+    assert torch.allclose(clip.extract(images), judge(images), atol=1e-5)
     prompts = ["an old man", "a woman firefighter"]
     assert torch.allclose(clip.text(prompts), judge.text(prompts), atol=1e-6)
-    assert torch.allclose(clip.see(images.repeat_interleave(4, 2).repeat_interleave(4, 3)).norm(dim=1), torch.ones(2))
+    assert torch.allclose(
+        clip.extract(images.repeat_interleave(4, 2).repeat_interleave(4, 3)).norm(dim=1), torch.ones(2)
+    )
 
 
 def test_attributes_are_told_by_the_nearest_wording(clip: Clip) -> None:
     taxonomy = load_taxonomy(taxonomy_path("paper"))
-    examiner = PublicExaminer(ColourFeatures(), "digest", clip, taxonomy)
+    extractor = PublicExtractor(ColourFeatures(), "digest", clip, taxonomy)
     images = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    sight = examiner.see(images)
-    assert sight.features.shape == (3, 3) and sight.class_logits.shape == (3, 2)
+    features = extractor.extract(images)
+    assert features.pooled.shape == (3, 3) and features.class_logits.shape == (3, 2)
     for attribute, values in taxonomy.attributes.items():
-        expected = sight.embeddings @ clip.text(wordings(list(values))).T
-        assert torch.allclose(sight.attribute_logits[attribute], expected)
+        expected = features.embeddings @ clip.text(wordings(list(values))).T
+        assert torch.allclose(features.attribute_logits[attribute], expected)
     assert wordings(["old", "male"]) == ["a photo of an old person", "a photo of a male person"]
-    assert "zero-shot" in examiner.attributes_by and "Inception-v3" in examiner.features_by
+    assert "zero-shot" in extractor.attributes_by and "Inception-v3" in extractor.features_by
 
 
 @pytest.mark.slow

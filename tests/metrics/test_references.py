@@ -1,4 +1,4 @@
-"""Features of references are computed once for one content, preprocessing and examiner."""
+"""Features of references are computed once for one content, preprocessing and extractor."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 
 from obclip_cli.data.pictures import Pictures, folder_of_pictures
-from obclip_cli.metrics.examiner import Sight
+from obclip_cli.metrics.features import Features
 from obclip_cli.metrics.references import cache_folder, reference_features
 
 
 class Counting:
-    """An examiner that sees mean colours, and counts how often it is asked."""
+    """A feature extractor of mean colours, and counts how often it is asked."""
 
     features_by = clip_by = attributes_by = "colours"
     labels: dict[str, list[str]] = {}  # noqa: RUF012
@@ -20,10 +20,10 @@ class Counting:
     def __init__(self, digest: str = "one") -> None:
         self.features_digest, self.seen = digest, 0
 
-    def see(self, images: torch.Tensor) -> Sight:
+    def extract(self, images: torch.Tensor) -> Features:
         self.seen += len(images)
         means = images.float().mean((2, 3))
-        return Sight(means, means, means, {})
+        return Features(means, means, means, {})
 
     def text(self, prompts: list[str]) -> torch.Tensor:
         return torch.ones(len(prompts), 3)
@@ -38,9 +38,9 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pictures:
 
 
 def test_the_second_time_nothing_is_computed(pictures: Pictures) -> None:
-    examiner = Counting()
-    first = reference_features(pictures, examiner)
-    assert torch.equal(first, reference_features(pictures, examiner)) and examiner.seen == 5
+    extractor = Counting()
+    first = reference_features(pictures, extractor)
+    assert torch.equal(first, reference_features(pictures, extractor)) and extractor.seen == 5
     assert first[3].tolist() == [3, 6, 9]
 
 
@@ -51,28 +51,28 @@ def test_another_content_preprocessing_or_weights_is_computed_again(pictures: Pi
         Pictures(pictures.names, pictures.read, size=8, crop="center"),
         Pictures(pictures.names[:4], pictures.read, size=8),
     ):
-        examiner = Counting()
-        reference_features(again, examiner)
-        assert examiner.seen == len(again)
-    examiner = Counting("other weights")
-    reference_features(pictures, examiner)
-    assert examiner.seen == 5
+        extractor = Counting()
+        reference_features(again, extractor)
+        assert extractor.seen == len(again)
+    extractor = Counting("other weights")
+    reference_features(pictures, extractor)
+    assert extractor.seen == 5
     Image.new("RGB", (12, 10), (9, 9, 9)).save(pictures.names[0])
-    examiner = Counting()
-    assert reference_features(pictures, examiner)[0].tolist() == [9, 9, 9] and examiner.seen == 5
+    extractor = Counting()
+    assert reference_features(pictures, extractor)[0].tolist() == [9, 9, 9] and extractor.seen == 5
 
 
 def test_a_broken_copy_is_made_again(pictures: Pictures) -> None:
     first = reference_features(pictures, Counting())
     (copy,) = cache_folder().iterdir()
     copy.write_bytes(copy.read_bytes()[:20])
-    examiner = Counting()
-    assert torch.equal(reference_features(pictures, examiner), first) and examiner.seen == 5
+    extractor = Counting()
+    assert torch.equal(reference_features(pictures, extractor), first) and extractor.seen == 5
 
 
 def test_plain_batches_are_never_cached(pictures: Pictures) -> None:
-    examiner = Counting()
+    extractor = Counting()
     for _ in range(2):
-        assert len(reference_features(iter([torch.zeros(2, 3, 4, 4, dtype=torch.uint8)]), examiner)) == 2
-    assert examiner.seen == 4 and not cache_folder().exists()
-    assert len(reference_features((), examiner)) == 0
+        assert len(reference_features(iter([torch.zeros(2, 3, 4, 4, dtype=torch.uint8)]), extractor)) == 2
+    assert extractor.seen == 4 and not cache_folder().exists()
+    assert len(reference_features((), extractor)) == 0

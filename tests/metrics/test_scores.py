@@ -1,8 +1,10 @@
 """Each score against independent, slow computations on shared features: equal to 1e-3."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import linalg
@@ -10,12 +12,14 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from obclip_cli.metrics.attribute_accuracy import attribute_hits
-from obclip_cli.metrics.clip_score import clip_scores
+from obclip_cli.data import Sample
+from obclip_cli.metrics import scores
+from obclip_cli.metrics.features import Features
 from obclip_cli.metrics.fid import fid
 from obclip_cli.metrics.inception_score import inception_score
+from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.metrics.kid import kid, subset_kids
-from obclip_cli.metrics.ssim import ssims
+from obclip_cli.metrics.per_image import attribute_hits, clip_scores, ssims
 
 
 def features(seed: int, count: int, shift: float = 0.0) -> torch.Tensor:
@@ -114,5 +118,46 @@ def test_ssim_is_one_for_equal_images_and_equals_wangs_formula_without_a_window(
 
 def test_the_inception_score_does_not_depend_on_how_torchmetrics_shuffles() -> None:
     logits = 3 * torch.randn(300, 40, generator=torch.Generator().manual_seed(0))
-    scores = [inception_score(logits) for _ in range(5)]
-    assert max(scores) - min(scores) < 1e-9 * scores[0]
+    found = [inception_score(logits) for _ in range(5)]
+    assert max(found) - min(found) < 1e-9 * found[0]
+
+
+def test_a_metric_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured, estimated and plotted without another word; the scores beside it stay the same."""
+
+    class Extractor:
+        features_by = clip_by = attributes_by = features_digest = "pixels"
+        labels: ClassVar = {"tone": ["dark", "light"]}
+
+        def extract(self, images: torch.Tensor) -> Features:
+            values = images.float().mean((2, 3))
+            return Features(values, values[:, :0], values / values.norm(dim=1, keepdim=True), {"tone": values[:, :2]})
+
+        def text(self, prompts: list[str]) -> torch.Tensor:
+            return torch.nn.functional.one_hot(torch.tensor([len(prompt) % 3 for prompt in prompts]), 3).float()
+
+    images = torch.randint(0, 255, (70, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    samples = [Sample("p" * place, place, {"tone": "dark"}) for place in range(70)]
+
+    def found() -> dict[str, Estimate]:
+        measured = scores.measure(Extractor(), images.split(32), samples, iter(images.split(32)))
+        return scores.estimates(measured, torch.empty(0, 3), Extractor())
+
+    before = found()
+    assert list(before) == ["fid", "kid", "is", "clip", "ssim", "tone"]
+    assert math.isnan(before["fid"].value) and before["ssim"].value == 1
+    brightness = scores.ImageMetric("brightness", "brightness ↑", lambda batch: batch.images.float().mean((1, 2, 3)))
+    monkeypatch.setattr(scores, "METRICS", (*scores.METRICS, brightness))
+    after = found()
+    assert after["brightness"].value == pytest.approx(images.float().mean().item(), rel=1e-5)
+    assert {name: vars(after[name]) for name in ("clip", "ssim", "tone")} == {
+        name: vars(before[name]) for name in ("clip", "ssim", "tone")
+    }
+    row = {f"{name}{end}": 1.0 for name in after for end in ("", "_low", "_high")}
+    assert scores.panels(pd.DataFrame([row])) == {
+        "fid": "FID ↓",
+        "clip": "CLIP score ↑",
+        "ssim": "SSIM to cloud-only ↑",
+        "brightness": "brightness ↑",
+        "tone": "tone right ↑",
+    }

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from obclip_cli.data import Sample
-from obclip_cli.metrics.examiner import Sight
+from obclip_cli.metrics.features import Features
 from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.reproduction import grids
 
@@ -19,10 +19,10 @@ class Reader:
 
     labels: ClassVar = {"gender": ["female", "male"], "tone": ["light", "dark"], "role": ["cook"], "age": ["old"]}
 
-    def see(self, images: torch.Tensor) -> Sight:
+    def extract(self, images: torch.Tensor) -> Features:
         values = images[:, :2, 0, 0].float()
         logits = {name: torch.stack([1 - values[:, i], values[:, i]], 1) for i, name in enumerate(("gender", "tone"))}
-        return Sight(values, values, values, {**logits, "role": values[:, :1], "age": values[:, :1]})
+        return Features(values, values, values, {**logits, "role": values[:, :1], "age": values[:, :1]})
 
 
 def picture(red: int, green: int) -> torch.Tensor:

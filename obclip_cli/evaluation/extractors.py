@@ -2,10 +2,10 @@
 
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.diffusion.models import default_device
-from obclip_cli.metrics.examiner import Examiner
+from obclip_cli.metrics.features import FeatureExtractor
 
 
-def load_examiner(config: Config) -> Examiner:
+def load_extractor(config: Config) -> FeatureExtractor:
     """The pair's judge, or else Inception-v3 and OpenCLIP ViT-g/14 as the paper uses them.
 
     Raises:
@@ -15,7 +15,7 @@ def load_examiner(config: Config) -> Examiner:
         from obclip_cli.metrics.judge import Judge
 
         return Judge(config.pair.judge).to(default_device())
-    from obclip_cli.metrics.public import PublicExaminer
+    from obclip_cli.metrics.public import PublicExtractor
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
-    return PublicExaminer.load(load_taxonomy(taxonomy_path(config.pair.taxonomy)))
+    return PublicExtractor.load(load_taxonomy(taxonomy_path(config.pair.taxonomy)))
