@@ -23,7 +23,7 @@ test: $(STAMP) lint ## check types, style and import walls, then run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(STAMP) ## measure the cloud's speed-up against multiply-accumulates saved, into results/bench (half an hour)
-	$(BIN)/python -m obclip_cli.cost.bench
+	$(BIN)/obclip bench
 
 lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

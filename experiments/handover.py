@@ -14,8 +14,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from obclip_cli import runs
 from obclip_cli.config import HANDOVERS, Config
-from obclip_cli.cost.profile import architecture_of
-from obclip_cli.cost.traffic import latent_bytes
+from obclip_cli.cost.profile import architecture_of, latent_bytes
 from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method

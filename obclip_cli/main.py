@@ -7,6 +7,7 @@ import typer
 
 from obclip_cli import __version__
 from obclip_cli.commands import attack as attack_command
+from obclip_cli.commands import bench as bench_command
 from obclip_cli.commands import candidates as candidates_command
 from obclip_cli.commands import data as data_command
 from obclip_cli.commands import eval as eval_command
@@ -48,6 +49,7 @@ app.add_typer(data_command.app, name="data")
 app.command("attack", epilog=attack_command.EPILOG)(attack_command.attack)
 app.add_typer(models_command.app, name="models")
 app.command("profile", epilog=profile_command.EPILOG)(profile_command.profile)
+app.command("bench", hidden=True)(bench_command.bench)
 app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, ModelConfig, PairConfig, taxonomy_path
-from obclip_cli.cost.run import run_macs
+from obclip_cli.cost.macs import run_macs
 from obclip_cli.device.client import Client, Query
 from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.diffusion.architectures import Architecture
@@ -243,7 +243,7 @@ class ObCLIPPipeline:
     def _cost(self, outcome: Outcome) -> Cost:
         models = Architecture.of(self.server.pipeline), Architecture.of(self.client.pipeline)
         candidates, batch = len(outcome.request.candidates), self.server.batch
-        sides = run_macs(*models, self.client.split, cache=self.server.cache, candidates=candidates, batch=batch)
+        sides = run_macs(*models, self.client.split, cache=self.config.cache, candidates=candidates, batch=batch)
         return Cost(*(sum(step.total for step in side) for side in sides))
 
     def facts(self, output: ObCLIPOutput) -> dict[str, Any]:

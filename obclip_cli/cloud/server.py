@@ -25,7 +25,7 @@ class CloudServer:
     def __init__(self, pipeline: DiffusionPipeline, *, batch: int, cache: CacheConfig = NO_ACCELERATION) -> None:
         self.pipeline = pipeline
         self.batch = batch
-        self.cache = cache
+        self.accelerations = accelerations(cache)
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
@@ -44,7 +44,7 @@ class CloudServer:
         chunks = chunked(request.candidates, batch=self.batch, guided=guided)
         stretch = Stretch(request.steps, request.start, request.stop, request.guidance_scale)
         context, done = StepContext(chunks=len(chunks)), []
-        with attached(self.pipeline.unet, accelerations(self.cache), context):
+        with attached(self.pipeline.unet, self.accelerations, context):
             for context.chunk, chunk in enumerate(chunks):
                 start, seeds = self._sent(request, len(chunk)), [request.noise_seed] * len(chunk)
                 done.append(denoise(self.pipeline, chunk, stretch, seeds=seeds, state=start, context=context))

@@ -1,9 +1,9 @@
 """Does the measured speed-up of the cloud phase keep up with the multiply-accumulates saved? `make bench`.
 
-Methods run in turn in one process: vanilla OG (the cloud does all steps for all N), ObCLIP bare, with caches, with
-maps reused, with the first step shared. On `mini` whole phases are timed. On the architecture of SD-v1.4, at 32x32
-latents and with random weights, every kind of step is timed and a phase is the sum of its steps: steps of one kind
-do the same work, and 25 of them take a quarter of an hour on a small machine.
+Methods run in turn in one process: vanilla OG (the cloud does all steps for all N), ObCLIP bare, and ObCLIP with one
+acceleration of the paper's presets after the other. On `mini` whole phases are timed. On the architecture of SD-v1.4,
+at 32x32 latents and with random weights, every kind of step is timed and a phase is the sum of its steps: steps of one
+kind do the same work, and 25 of them take a quarter of an hour on a small machine.
 """
 
 import statistics
@@ -11,35 +11,28 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any
+from itertools import groupby, pairwise
+from typing import Any
 
 import pandas as pd
-import typer
 from diffusers import DiffusionPipeline
 
+from obclip_cli.cloud.accelerate import accelerations
+from obclip_cli.cloud.accelerate.acceleration import Acceleration, Kinds, kinds
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
-from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.cost.latency import synchronise
-from obclip_cli.cost.macs import StepKind, step_kind, steps_macs
+from obclip_cli.cost.macs import steps_macs
 from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.diffusion.random_weights import random_pipeline
 from obclip_cli.protocol import CloudRequest
-from obclip_cli.report.plots import plot_speed
-from obclip_cli.report.progress import progress_bars
-from obclip_cli.report.tables import write_table
-from obclip_cli.runs import environment, write_environment, write_text
 
 STEPS = 25
 CANDIDATES = (2, 6, 10)
 PRESETS = {5: "paper_k5", 10: "paper_k10"}
 VANILLA = "vanilla OG"
 GUIDANCE_SCALE = 7.0
-# The goal: measured speed-up against that of the multiply-accumulates, in every row.
-WANTED_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,39 +42,32 @@ class Phase:
     method: str
     k: int
     steps: int
-    cache: CacheConfig
+    chosen: tuple[Acceleration, ...] = ()
 
     @property
     def name(self) -> str:
         """Method and switch point."""
         return f"{self.method}, k={self.k}"
 
-    def kinds(self) -> list[StepKind]:
+    def kinds(self) -> list[Kinds]:
         """The kind of each step."""
-        return [step_kind(self.cache, step) for step in range(self.steps)]
+        return [kinds(self.chosen, step) for step in range(self.steps)]
 
     def shortened(self) -> "Phase":
-        """One step of each kind in place of many: the same points, counted in kinds."""
-        kinds = list(dict.fromkeys(self.kinds()))
-
-        def place(point: int | None) -> int | None:
-            return None if point is None else len(set(self.kinds()[:point]))
-
-        points = place(self.cache.cache_point), place(self.cache.skip_point)
-        cache = replace(self.cache, cache_point=points[0], skip_point=points[1])
-        return replace(self, steps=len(kinds), cache=cache)
+        """Without the steps after which no new kind comes."""
+        of_steps = self.kinds()
+        return replace(self, steps=1 + max(of_steps.index(kind) for kind in of_steps))
 
 
 def phases(k: int) -> list[Phase]:
     """The methods to compare for one switch point, each with what the one before has."""
+    found = [Phase(VANILLA, k, STEPS), Phase("ObCLIP", k, k)]
+    chosen: list[Acceleration] = []
     preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}"]).cache
-    return [
-        Phase(VANILLA, k, STEPS, NO_ACCELERATION),
-        Phase("ObCLIP", k, k, NO_ACCELERATION),
-        Phase("+ cache", k, k, replace(preset, reuse=None, shared_first_step=False)),
-        Phase("+ reuse", k, k, replace(preset, shared_first_step=False)),
-        Phase("+ shared first step", k, k, preset),
-    ]
+    for name, parts in groupby(accelerations(preset), key=lambda part: part.method_name):
+        chosen += parts
+        found.append(Phase(f"+ {name}", k, k, tuple(chosen)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -112,7 +98,7 @@ def compared(model: Architecture, n: int, wanted: list[Phase], seconds: dict[str
     """Each phase against vanilla OG of the same k: multiply-accumulates and seconds."""
     for phase in wanted:
         costs = steps_macs(
-            model.unet, model.text_tokens, candidates=n, guided=True, steps=phase.steps, cache=phase.cache
+            model.unet, model.text_tokens, candidates=n, guided=True, steps=phase.steps, chosen=phase.chosen
         )
         macs = sum(cost.total for cost in costs)
         if phase.method == VANILLA:
@@ -140,8 +126,8 @@ def whole_phases(server: CloudServer, n: int, wanted: list[Phase], repeats: int)
 
 def sums_of_kinds(server: CloudServer, n: int, wanted: list[Phase], repeats: int) -> dict[str, float]:
     """Seconds of each phase as the sum of its steps' medians, each kind of step timed in a short phase."""
-    times: dict[StepKind, list[float]] = defaultdict(list)
-    short = _covering([phase.shortened() for phase in reversed(wanted)])
+    times: dict[Kinds, list[float]] = defaultdict(list)
+    short = _covering([phase.shortened() for phase in wanted])
     step_seconds(server, n, short[0])  # warm up
     for _ in range(repeats):
         for phase in short:
@@ -152,9 +138,9 @@ def sums_of_kinds(server: CloudServer, n: int, wanted: list[Phase], repeats: int
 
 
 def _covering(candidates: list[Phase]) -> list[Phase]:
-    """Those that hold a kind of step which none before them holds."""
+    """Few that hold all kinds of step: those with the most kinds first, the shortest of them."""
     chosen: list[Phase] = []
-    for phase in candidates:
+    for phase in sorted(candidates, key=lambda phase: (-len(set(phase.kinds())), phase.steps)):
         if set(phase.kinds()) - {kind for other in chosen for kind in other.kinds()}:
             chosen.append(phase)
     return chosen
@@ -169,9 +155,9 @@ def step_seconds(server: CloudServer, n: int, phase: Phase) -> list[float]:
         starts.append(time.perf_counter())
 
     handle = server.pipeline.unet.register_forward_pre_hook(note)
+    server.accelerations = list(phase.chosen)
     try:
-        request = CloudRequest(prompts(n), STEPS, 0, phase.steps, GUIDANCE_SCALE, 0)
-        CloudServer(server.pipeline, batch=server.batch, cache=phase.cache).denoise(request)
+        server.denoise(CloudRequest(prompts(n), STEPS, 0, phase.steps, GUIDANCE_SCALE, 0))
     finally:
         handle.remove()
     note()
@@ -202,44 +188,3 @@ BENCHES = {
     "mini": Bench("mini", _mini, Architecture.of, whole_phases, repeats=5),
     "sd14": Bench("SD-v1.4, 32x32", _sd14, _sd14_architecture, sums_of_kinds, repeats=2),
 }
-
-
-def main(
-    models: Annotated[list[str] | None, typer.Argument(help=f"Which of {', '.join(BENCHES)}; none: all.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table.")] = Path("results/bench"),
-) -> None:
-    """Measure, and write `speed.csv`, `.md`, `.png` and `environment.json`; a stopped run goes on where it was."""
-    partial = output / "speed.partial.csv"
-    done = [pd.read_csv(partial)] if partial.exists() else []
-    with progress_bars() as bar:
-        advance = bar("phases", len(models or BENCHES) * len(CANDIDATES))
-        for name in models or BENCHES:
-            bench, pipeline = BENCHES[name], None
-            for n in CANDIDATES:
-                if not any(((table["model"] == bench.name) & (table["n"] == n)).any() for table in done):
-                    pipeline = pipeline or bench.load()
-                    done.append(measure(bench, pipeline, n))
-                    write_text(partial, pd.concat(done).to_csv(index=False))
-                advance(1)
-    write_speed(pd.concat(done), output)
-    partial.unlink()
-
-
-def write_speed(table: pd.DataFrame, folder: Path) -> None:
-    """The table with the machine it was measured on, and a plot."""
-    write_environment(folder)
-    where = environment()
-    place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
-    kept = int((table["measured_over_macs"] >= WANTED_SHARE).sum())
-    caption = (
-        f"The cloud phase, T = {STEPS}, on {place}, torch {where['torch']}, float32. Speed-ups are against vanilla "
-        f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
-        f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
-    )
-    write_table(table, folder / "speed", caption=caption)
-    plot_speed(pd.read_csv(folder / "speed.csv"), folder / "speed.png", share=WANTED_SHARE)
-    typer.echo(f"{caption}\nwritten to {folder}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

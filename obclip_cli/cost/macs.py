@@ -4,10 +4,8 @@ Source: torch.utils.flop_counter, which counts two operations a multiply-accumul
 that runs: the real UNet with the real accelerations on it, for the whole batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import torch
@@ -16,11 +14,13 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch.utils.flop_counter import FlopCounterMode
 
 from obclip_cli.cloud.accelerate import accelerations, attached
-from obclip_cli.cloud.accelerate.attention_cache import reuses
+from obclip_cli.cloud.accelerate.acceleration import Acceleration, Kinds, kinds
 from obclip_cli.cloud.server import chunked
-from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.diffusion.architectures import TIME_IDS, pooled_text_width
+from obclip_cli.config import CacheConfig
+from obclip_cli.diffusion.architectures import TIME_IDS, Architecture, pooled_text_width
+from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.denoise import StepContext
+from obclip_cli.diffusion.schedule import Split
 
 aten = torch.ops.aten
 KINDS = {
@@ -63,19 +63,14 @@ class Macs:
         return self.convolution + self.linear
 
 
-def unet_macs(config: Mapping[str, Any], tokens: int) -> int:
+def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
     """Multiply-accumulates of one pass with one row at the model's own resolution.
 
     Args:
         config: the UNet's configuration.
         tokens: length of the text sequence.
     """
-    return pass_macs(config, tokens).total
-
-
-def pass_macs(config: Mapping[str, Any], tokens: int) -> Macs:
-    """One pass with one row, by kind."""
-    return steps_macs(config, tokens, candidates=1, guided=False, steps=1, cache=NO_ACCELERATION)[0]
+    return steps_macs(config, tokens, candidates=1, guided=False, steps=1)[0]
 
 
 def steps_macs(
@@ -85,117 +80,106 @@ def steps_macs(
     candidates: int,
     guided: bool,
     steps: int,
-    cache: CacheConfig,
+    chosen: Sequence[Acceleration] = (),
     batch: int | None = None,
 ) -> list[Macs]:
-    """What each of the cloud's `steps` steps costs for all candidates, as the accelerations change it.
+    """What each of the cloud's `steps` steps costs for all candidates.
+
+    Each kind of step is counted once. Steps whose rows share no work cost N times what they cost for one candidate.
 
     Args:
         guided: whether each candidate has an unconditional row.
+        chosen: the accelerations.
         batch: most rows at once; a larger set runs in chunks, each with a shared first step of its own.
     """
     chunks = chunked([""] * candidates, batch=batch or 2 * candidates, guided=guided)
-    plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
-    costs = []
-    for step in range(steps):
-        kind = step_kind(cache, step)
-        if kind.mixes_rows:
-            later = [len(chunk) for chunk in chunks[1:]]
-            first = _counted(plain, tokens, len(chunks[0]), guided, kind)
-            rest = (_counted(plain, tokens, size, guided, kind, kind.reuse is not None) for size in later)
-            costs.append(sum(rest, first))
-        else:  # rows do not meet: N candidates cost N times one
-            costs.append(_counted(plain, tokens, 1, guided, kind) * candidates)
-    return costs
+    sizes = [len(chunk) for chunk in chunks]
+    of_steps = [kinds(chosen, step) for step in range(steps)]
+    sharing = {part.label for part in chosen if part.shares_work}
+    shared = {kind for kind in of_steps if sharing & {label for label, _ in kind}}
+    apart = _counted(config, tokens, guided, [1], chosen, of_steps, set(of_steps) - shared)
+    together = _counted(config, tokens, guided, sizes, chosen, of_steps, shared)
+    return [together[kind] if kind in shared else apart[kind] * candidates for kind in of_steps]
 
 
-@dataclass(frozen=True)
-class StepKind:
-    """What a step leaves out; steps of one kind cost the same, so each kind is counted once.
+def run_macs(
+    cloud: Architecture, device: Architecture, split: Split, *, cache: CacheConfig, candidates: int, batch: int
+) -> tuple[list[Macs], list[Macs]]:
+    """Each step of the cloud, for all candidates, and each step of the device, for one.
 
-    Attributes:
-        reuse: the scope of the pivot, where maps are shared in this step.
-        cached: attention results are reused; skipped: down blocks and mid block are.
-        shared: it is the first step, and computes once what is equal.
+    Args:
+        batch: most rows that the cloud holds at once.
     """
-
-    reuse: str | None
-    layers: str
-    cached: bool
-    skipped: bool
-    fresh_conv_in: bool
-    shared: bool
-
-    @property
-    def mixes_rows(self) -> bool:
-        return self.reuse is not None or self.shared
-
-
-def step_kind(cache: CacheConfig, step: int) -> StepKind:
-    """Which kind a step is of, by its position."""
-    before = cache.cache_point is None or step < cache.cache_point
-    return StepKind(
-        reuse=cache.reuse if before else None,
-        layers=cache.reuse_layers,
-        cached=cache.cache_point is not None and reuses(step, cache_point=cache.cache_point, refresh=cache.refresh),
-        skipped=cache.skip_point is not None and step >= cache.skip_point,
-        fresh_conv_in=cache.fresh_conv_in,
-        shared=cache.shared_first_step and step == 0,
+    on_cloud = steps_macs(
+        cloud.unet,
+        cloud.text_tokens,
+        candidates=candidates,
+        guided=is_guided(cloud.unet, split.cloud.guidance_scale),
+        steps=split.cloud_steps,
+        chosen=accelerations(cache),
+        batch=batch,
     )
+    guided = is_guided(device.unet, split.device.guidance_scale)
+    steps = split.device_steps
+    return on_cloud, steps_macs(device.unet, device.text_tokens, candidates=1, guided=guided, steps=steps)
 
 
-@lru_cache(maxsize=128)
+# (UNet, tokens, guided, candidates, whether chunks came before, kind) -> the cost of one pass.
+_PASSES: dict[Hashable, Macs] = {}
+
+
 def _counted(
-    config: tuple[tuple[str, Any], ...],
+    config: Mapping[str, Any],
     tokens: int,
-    candidates: int,
     guided: bool,
-    kind: StepKind,
-    later_chunk: bool = False,
-) -> Macs:
-    """One pass of a kind; a pass that reuses results runs after those that make them, which are not counted."""
-    cache = CacheConfig(
-        reuse=kind.reuse,
-        reuse_layers=kind.layers,
-        cache_point=1 if kind.cached else None,
-        skip_point=1 if kind.skipped else None,
-        fresh_conv_in=kind.fresh_conv_in,
-        shared_first_step=kind.shared,
-    )
-    model = _MetaModel(dict(config), tokens, candidates * (2 if guided else 1))
-    chunks, passes = (2 if later_chunk else 1), (2 if kind.cached or kind.skipped else 1)
-    context = StepContext(chunks=chunks, unconditional=candidates if guided else 0, conditional=candidates)
-    with attached(model.unet, accelerations(cache), context):
-        for context.chunk, context.step in product(range(chunks), range(passes)):
-            counted = model.one_pass()
-    return counted
+    sizes: list[int],
+    chosen: Sequence[Acceleration],
+    of_steps: list[Kinds],
+    wanted: set[Kinds],
+) -> dict[Kinds, Macs]:
+    """The wanted kinds of step, each for chunks of these sizes.
+
+    Steps are run in their order, one of each kind, as one may need what another has left.
+    """
+    plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
+    chunks = [(plain, tokens, guided, size, place > 0) for place, size in enumerate(sizes)]
+    if any((*chunk, kind) not in _PASSES for chunk in chunks for kind in wanted):
+        first = {kind: of_steps.index(kind) for kind in dict.fromkeys(of_steps)}
+        last = max(first[kind] for kind in wanted)
+        model, context = _MetaModel(dict(plain), tokens), StepContext(chunks=len(sizes))
+        with attached(model.unet, chosen, context):
+            for context.chunk, chunk in enumerate(dict.fromkeys(chunks)):
+                context.conditional, context.unconditional = chunk[3], chunk[3] if guided else 0
+                for kind, context.step in first.items():
+                    if context.step <= last:
+                        _PASSES[(*chunk, kind)] = model.one_pass(context.rows)
+    return {kind: sum((_PASSES[(*chunk, kind)] for chunk in chunks), Macs()) for kind in wanted}
 
 
 class _MetaModel:
-    """A UNet without weights, and a batch of input for it."""
+    """A UNet without weights, and inputs for it."""
 
-    def __init__(self, config: dict[str, Any], tokens: int, rows: int) -> None:
+    def __init__(self, config: dict[str, Any], tokens: int) -> None:
+        self.tokens = tokens
         with torch.device("meta"):
             self.unet = UNet2DConditionModel(**config).eval()
-            # Unfused, so that the two attention products are different operations; the arithmetic is the same.
-            self.unet.set_attn_processor(AttnProcessor())
-            options = self.unet.config
-            self.latents = torch.empty(rows, options.in_channels, options.sample_size, options.sample_size)
-            self.timestep = torch.zeros((), dtype=torch.long)
-            self.conditions: dict[str, Any] = {
-                "encoder_hidden_states": torch.empty(rows, tokens, options.cross_attention_dim)
-            }
-            if options.addition_embed_type == "text_time":
-                self.conditions["added_cond_kwargs"] = {
-                    "text_embeds": torch.empty(rows, pooled_text_width(options)),
-                    "time_ids": torch.empty(rows, TIME_IDS),
-                }
-            if options.time_cond_proj_dim is not None:
-                self.conditions["timestep_cond"] = torch.empty(rows, options.time_cond_proj_dim)
+        # Unfused, so that the two attention products are different operations; the arithmetic is the same.
+        self.unet.set_attn_processor(AttnProcessor())
 
-    def one_pass(self) -> Macs:
+    def one_pass(self, rows: int) -> Macs:
+        config = self.unet.config
+        conditions: dict[str, Any] = {}
+        with torch.device("meta"):
+            latents = torch.empty(rows, config.in_channels, config.sample_size, config.sample_size)
+            embeds = torch.empty(rows, self.tokens, config.cross_attention_dim)
+            if config.addition_embed_type == "text_time":
+                texts, ids = torch.empty(rows, pooled_text_width(config)), torch.empty(rows, TIME_IDS)
+                conditions["added_cond_kwargs"] = {"text_embeds": texts, "time_ids": ids}
+            if config.time_cond_proj_dim is not None:
+                conditions["timestep_cond"] = torch.empty(rows, config.time_cond_proj_dim)
+            step = torch.zeros((), dtype=torch.long)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self.unet(self.latents, self.timestep, return_dict=False, **self.conditions)
+            self.unet(latents, step, encoder_hidden_states=embeds, return_dict=False, **conditions)
         return _by_kind(counter.get_flop_counts()["Global"])
 
 

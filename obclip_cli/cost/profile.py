@@ -1,20 +1,26 @@
-"""What a configured pair costs, step by step and in all, from its architectures alone."""
+"""What a configured pair computes and sends, step by step and in all, from its architectures alone."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
+import torch
 
-from obclip_cli.config import Config, ModelConfig
-from obclip_cli.cost.macs import Macs
-from obclip_cli.cost.run import run_macs
-from obclip_cli.cost.savings import savings
-from obclip_cli.cost.traffic import traffic_bytes
+from obclip_cli.cloud.accelerate import ACCELERATIONS
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.compose import compose_config
+from obclip_cli.config import CacheConfig, Config, ModelConfig
+from obclip_cli.cost.macs import Macs, run_macs, steps_macs
 from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.architectures import Architecture, parameters_of
+from obclip_cli.diffusion.architectures import Architecture, load_architecture, parameters_of
+from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.schedule import split
+
+# Assumed for a prompt; what is really sent is measured by `obclip generate`.
+PROMPT_BYTES = 80
 
 
 def architecture_of(model: ModelConfig) -> Architecture:
@@ -57,15 +63,67 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
 
 def savings_of(config: Config, candidates: int) -> pd.DataFrame:
     """What each acceleration of a configuration saves in each step; columns as in `savings`."""
-    cloud = split(config.pair, config.hybrid).cloud
-    return savings(
-        architecture_of(config.pair.cloud),
-        candidates=candidates,
-        guidance_scale=cloud.guidance_scale,
-        steps=cloud.stop - cloud.start,
-        cache=config.cache,
-        batch=config.rows_at_once,
-    )
+    cloud, model = split(config.pair, config.hybrid).cloud, architecture_of(config.pair.cloud)
+    steps, guided = cloud.stop - cloud.start, is_guided(model.unet, cloud.guidance_scale)
+    return savings(model, config.cache, candidates=candidates, guided=guided, steps=steps, batch=config.rows_at_once)
+
+
+def savings(
+    model: Architecture, cache: CacheConfig, *, candidates: int, guided: bool, steps: int, batch: int | None = None
+) -> pd.DataFrame:
+    """One row a step, in G multiply-accumulates of all candidates, both attention products counted (Fig. 12).
+
+    Columns: `step`, `computed`, and one an acceleration: what it saves when it is added to those before it. The row's
+    sum is the cost without accelerations.
+    """
+
+    def totals(chosen: list[Acceleration]) -> list[int]:
+        count = partial(steps_macs, model.unet, model.text_tokens, candidates=candidates, guided=guided)
+        return [cost.total for cost in count(steps=steps, chosen=chosen, batch=batch)]
+
+    table = pd.DataFrame({"step": range(steps)})
+    chosen: list[Acceleration] = []
+    before = totals(chosen)
+    for kind in ACCELERATIONS:
+        if (part := kind.of(cache)) is not None:
+            chosen.append(part)
+        after = totals(chosen)
+        table[kind.label] = [(old - new) / 1e9 for old, new in zip(before, after, strict=True)]
+        before = after
+    table.insert(1, "computed", [total / 1e9 for total in before])
+    return table
+
+
+def figure12() -> dict[str, pd.DataFrame]:
+    """Savings at the paper's settings for SD-v1.4 and N = 6, in one table each."""
+    model = load_architecture("sd14")
+    return {
+        f"SD-v1.4, N = 6, k = {k}": savings(
+            model,
+            compose_config([f"cache=paper_k{k}", f"hybrid.switch_point={k}"]).cache,
+            candidates=6,
+            guided=True,
+            steps=k,
+        )
+        for k in (5, 10)
+    }
+
+
+def latent_bytes(unet: Mapping[str, Any], dtype: str) -> int:
+    """Bytes of one latent."""
+    size = unet["sample_size"]
+    return unet["in_channels"] * size * size * torch.empty((), dtype=getattr(torch, dtype)).element_size()
+
+
+def traffic_bytes(unet: Mapping[str, Any], config: Config, candidates: int) -> tuple[int, int]:
+    """(up, down) for N candidates, without message headers (Section 4.1): prompts up, latents down; history doubles
+    what comes down.
+    """
+    one = latent_bytes(unet, config.pair.dtype)
+    tensors = 2 if config.hybrid.handover == "history" else 1
+    if config.hybrid.order == "client_first":
+        return PROMPT_BYTES * candidates + tensors * one, one * candidates
+    return PROMPT_BYTES * candidates, tensors * one * candidates
 
 
 def _stretches(side: str, costs: list[Macs]) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Generate a dataset with several methods from the same noise.
 
-A candidate's latent does not depend on the other candidates unless they share attention maps. So for scores
-the cloud computes only the rows that are kept, many prompts at once; what all N would cost is counted, not
-run. With shared maps the whole candidate set runs. `tests/test_evaluation.py` checks that both give the
-images of the whole scheme.
+A candidate's latent does not depend on the other candidates unless an acceleration mixes rows (shared attention
+maps). So for scores the cloud computes only the rows that are kept, many prompts at once; what all N would cost is
+counted, not run. Where rows are mixed the whole candidate set runs. `tests/evaluation/test_generate.py` checks that
+both give the images of the whole scheme.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from diffusers import DiffusionPipeline
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig, Config, PairConfig
-from obclip_cli.cost.run import run_macs
+from obclip_cli.cost.macs import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, decode, denoise, denoise_by_step
@@ -109,16 +109,13 @@ class Batch:
             if method.order == "client_first":
                 sides.reverse()
             (first, stretch, words), (second, rest, last_words) = sides
-            whole = self._candidate_sets(method) if self._needs_whole_sets(method) else None
+            mixed = any(part.mixes_rows for part in accelerations(method.cache))
+            whole = self._candidate_sets(method) if mixed else None
             key = (id(first), words, astuple(method.cache), whole)
             way = ways.setdefault(key, _Way(first, second, words, stretch, method.cache, whole, {}))
             ending = _Ending(last_words, stretch.stop, rest, method.handover == "history")
             way.endings.setdefault(ending, []).append(method.name)
         return list(ways.values())
-
-    def _needs_whole_sets(self, method: Method) -> bool:
-        """Rows that share maps depend on each other; LCM draws noise on its way, and is run as it is served."""
-        return method.cache.reuse is not None or self.pair.config.cloud.scheduler == "lcm"
 
     def _candidate_sets(self, method: Method) -> tuple[tuple[str, ...], ...]:
         return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)

@@ -9,7 +9,7 @@ import pandas as pd
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
-from obclip_cli.cost.macs import unet_macs
+from obclip_cli.cost.macs import pass_macs
 from obclip_cli.mini.art import HELD_OUT_SHARE, STYLES
 from obclip_cli.mini.autoencoder import held_out_psnr
 from obclip_cli.mini.captions import MAX_TOKENS
@@ -46,7 +46,7 @@ def write_card(
     Args:
         scores: `scores.csv` of `obclip eval --dataset emoji` on the released weights.
     """
-    large, small = (unet_macs(unet.config, MAX_TOKENS) for unet in (cloud, device))
+    large, small = (pass_macs(unet.config, MAX_TOKENS).total for unet in (cloud, device))
     by_method = scores.set_index("method")
     best = by_method.loc["cloud-only"]
     targets = TARGETS.format(

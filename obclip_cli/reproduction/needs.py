@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 
+from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import NO_ACCELERATION, Config, ModelConfig
+from obclip_cli.config import Config, ModelConfig
 from obclip_cli.cost.latency import peak_memory, random_weights, repeated
-from obclip_cli.cost.macs import steps_macs
+from obclip_cli.cost.macs import run_macs, steps_macs
 from obclip_cli.cost.profile import architecture_of
-from obclip_cli.cost.run import run_macs
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion import pairs
 from obclip_cli.diffusion.architectures import parameters_of
@@ -77,9 +77,7 @@ def measure_step(config: Config) -> Measured:
     request = CloudRequest(("",) * images, stretch.steps, 0, MEASURED_STEPS, stretch.guidance_scale, config.seed)
     server = CloudServer(random_weights(pair, pair.cloud), batch=config.rows_at_once)
     (seconds,) = repeated(lambda: server.denoise(request), 1)
-    counted = steps_macs(
-        model.unet, model.text_tokens, candidates=images, guided=guided, steps=MEASURED_STEPS, cache=NO_ACCELERATION
-    )
+    counted = steps_macs(model.unet, model.text_tokens, candidates=images, guided=guided, steps=MEASURED_STEPS)
     return Measured(seconds, sum(step.total for step in counted) / seconds, peak_memory() if accelerated else None)
 
 
@@ -93,7 +91,7 @@ def macs_to_run(planned: Planned) -> int:
     per_prompt = 0
     for method in planned.methods:
         divided = split(config.pair, method.hybrid(config.hybrid.steps))
-        whole = method.hidden and (method.cache.reuse is not None or config.pair.cloud.scheduler == "lcm")
+        whole = method.hidden and any(part.mixes_rows for part in accelerations(method.cache))
         candidates = most_candidates(config) if whole else 1
         sides = run_macs(*models, divided, cache=method.cache, candidates=candidates, batch=config.rows_at_once)
         per_prompt += sum(step.total for side in sides for step in side)

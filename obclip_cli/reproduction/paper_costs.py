@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION
 from obclip_cli.cost.macs import pass_macs, steps_macs
-from obclip_cli.cost.savings import figure12
+from obclip_cli.cost.profile import figure12
 from obclip_cli.diffusion.architectures import load_architecture
 from obclip_cli.report.plots import plot_savings
 from obclip_cli.report.tables import write_table
@@ -87,7 +88,7 @@ def cloud_cost(architecture: str, *, k: int, n: int, acceleration: str = "") -> 
         preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"])
         cache = preset.cache if "reuse" in acceleration else replace(preset.cache, reuse=None)
     model = load_architecture(architecture)
-    steps = steps_macs(model.unet, model.text_tokens, candidates=n, guided=True, steps=k, cache=cache)
+    steps = steps_macs(model.unet, model.text_tokens, candidates=n, guided=True, steps=k, chosen=accelerations(cache))
     return sum(step.paper_cloud for step in steps) / 1e12
 
 

@@ -9,6 +9,7 @@ from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig
+from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest
 from tests.conftest import tiny_pipeline
@@ -58,7 +59,7 @@ def test_pivot_attention_refuses_text_together_with_an_image_prompt_and_masks(
 ) -> None:
     pivots = PivotAttention()
     unet = pipeline.unet
-    pivots.attach(unet, pivots.context)
+    pivots.attach(unet, StepContext())
     cross = unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn2")
     assert isinstance(cross, Attention)
     hidden_states, text = torch.zeros(2, 4, 16), torch.zeros(2, 3, 16)

@@ -7,9 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from obclip_cli.cloud.accelerate import ACCELERATIONS
 from obclip_cli.compose import compose_config
-from obclip_cli.cost.profile import profile_pair
+from obclip_cli.cost.macs import steps_macs
+from obclip_cli.cost.profile import profile_pair, savings
+from obclip_cli.diffusion.architectures import load_architecture
 from tests.conftest import Run, assert_one_line_error
+
+PARTS = [part.label for part in ACCELERATIONS]
 
 
 def test_the_steps_add_up_to_the_sum() -> None:
@@ -21,6 +26,24 @@ def test_the_steps_add_up_to_the_sum() -> None:
     for column in ("convolution_gmacs", "full_gmacs", "paper_gmacs"):
         summed = sum(n * row[column] for n, row in zip(lengths, steps, strict=True))
         assert total[column] == pytest.approx(summed)
+
+
+def test_parts_save_where_they_work_and_add_up_to_the_plain_cost() -> None:
+    """r = 4, s = 6: pivots before r, the cache from r on, the skip from s on, the shared step first."""
+    cache = compose_config(["cache=paper_k10"]).cache
+    model = load_architecture("bksdm-tiny")
+    table = savings(model, cache, candidates=3, guided=True, steps=10)
+    saving = {part: [step for step, saved in zip(table["step"], table[part], strict=True) if saved] for part in PARTS}
+    assert saving == {
+        "attention cache": [4, 5, 6, 7, 8, 9],
+        "block skip": [6, 7, 8, 9],
+        "pivot attention": [0, 1, 2, 3],
+        "shared first step": [0],
+    }
+    plain = steps_macs(model.unet, model.text_tokens, candidates=3, guided=True, steps=10)
+    sums = table[["computed", *PARTS]].sum(axis=1)
+    assert list(sums) == pytest.approx([cost.total / 1e9 for cost in plain])
+    assert (table[["computed", *PARTS]] >= 0).all(axis=None)
 
 
 def test_bytes_of_the_paper_pair() -> None:

@@ -17,8 +17,8 @@ SAMPLES = [Sample("a lady firefighter with pale skin", 3), Sample("an old man", 
 STEPS = 4
 
 
-def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
-    pair = load_pair(compose_config([*tiny_pair, f"hybrid.steps={STEPS}", "hybrid.switch_point=0"]))
+def images_of(overrides: list[str], methods: list[Method], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
+    pair = load_pair(compose_config([*overrides, f"hybrid.steps={STEPS}", "hybrid.switch_point=0"]))
     sets = [build_candidates(sample.prompt, taxonomy, max_candidates=64) for sample in SAMPLES]
     done: list[int] = []
     work = Work((0, 1, 2), tuple(methods))
@@ -28,20 +28,24 @@ def images_of(tiny_pair: list[str], methods: list[Method], taxonomy: Taxonomy) -
 
 
 @pytest.mark.parametrize(
-    ("cache", "handover"),
+    ("cache", "handover", "scheduler"),
     [
-        (NO_ACCELERATION, "restart"),
-        (CacheConfig(cache_point=1, skip_point=2), "history"),
-        (CacheConfig(reuse="all", cache_point=1, skip_point=2), "history"),
-        (CacheConfig(reuse="branch"), "restart"),
+        (NO_ACCELERATION, "restart", "dpm_solver"),
+        (CacheConfig(cache_point=1, skip_point=2), "history", "dpm_solver"),
+        (CacheConfig(reuse="all", cache_point=1, skip_point=2), "history", "dpm_solver"),
+        (CacheConfig(reuse="branch"), "restart", "dpm_solver"),
+        (CacheConfig(cache_point=1), "restart", "lcm"),
     ],
-    ids=["plain", "caches", "caches and reuse", "reuse a branch"],
+    ids=["plain", "caches", "caches and reuse", "reuse a branch", "a solver that adds noise on its way"],
 )
-def test_obclip_equals_algorithm_1(tiny_pair: list[str], taxonomy: Taxonomy, cache: CacheConfig, handover: str) -> None:
+def test_obclip_equals_algorithm_1(
+    tiny_pair: list[str], taxonomy: Taxonomy, cache: CacheConfig, handover: str, scheduler: str
+) -> None:
+    pair = [*tiny_pair, f"pair.cloud.scheduler={scheduler}"]
     method = Method("ours", "server_first", 3, hidden=True, cache=cache, handover=handover)
-    images = images_of(tiny_pair, [method], taxonomy)["ours"]
+    images = images_of(pair, [method], taxonomy)["ours"]
     overrides = [f"hybrid.steps={STEPS}", "hybrid.switch_point=3", f"hybrid.handover={handover}"]
-    config = compose_config([*tiny_pair, *overrides])
+    config = compose_config([*pair, *overrides])
     config.cache = cache
     client, server = assemble(config)
     for sample, image in zip(SAMPLES, images, strict=True):

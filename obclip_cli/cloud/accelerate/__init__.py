@@ -1,7 +1,7 @@
 """Server-side accelerations: one file each, put on a UNet for a run and taken off again.
 
-An acceleration has `attach(unet, context)` and `detach()`; while the cloud denoises, `context` says which
-step runs, for which rows. A new one is a file here, a key of `CacheConfig` and a line in `accelerations`.
+A new one is a file here with a class, its name in `ACCELERATIONS`, and its settings in `CacheConfig`. Costs, savings,
+the benchmark and the batches of an evaluation follow from what the class says of itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from diffusers import UNet2DConditionModel
 
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
 from obclip_cli.cloud.accelerate.attention_cache import AttentionCache
 from obclip_cli.cloud.accelerate.block_skip import BlockSkip
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
@@ -18,48 +19,38 @@ from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
+# In the order in which the paper's tables add them, ours last. An earlier one is put around the later ones.
+ACCELERATIONS: list[type[Acceleration]] = [AttentionCache, BlockSkip, PivotAttention, SharedFirstStep]
 
-class Acceleration(Protocol):
-    """What every acceleration offers."""
 
-    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
-        """Put itself on the model, to look at `context` in every step."""
-        ...
+class Attachable(Protocol):
+    """What can be put on a model: an acceleration, or something that only looks."""
 
-    def detach(self) -> None:
-        """Leave the model as it was."""
-        ...
+    def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None: ...
+
+    def detach(self) -> None: ...
 
 
 def accelerations(cache: CacheConfig) -> list[Acceleration]:
-    """The configured accelerations, in the order in which they are put on."""
-    chosen: list[Acceleration] = []
-    if cache.reuse is not None:
-        chosen.append(PivotAttention(scope=cache.reuse, layers=cache.reuse_layers, stop=cache.cache_point))
-    if cache.cache_point is not None:
-        chosen.append(AttentionCache(cache_point=cache.cache_point, refresh=cache.refresh))
-    if cache.skip_point is not None:
-        chosen.append(BlockSkip(skip_point=cache.skip_point, fresh_conv_in=cache.fresh_conv_in))
-    if cache.shared_first_step:
-        chosen.append(SharedFirstStep())
-    return chosen
+    """Those that are configured, in the order of `ACCELERATIONS`."""
+    return [part for kind in ACCELERATIONS if (part := kind.of(cache)) is not None]
 
 
 @contextmanager
-def attached(unet: UNet2DConditionModel, chosen: Sequence[Acceleration], context: StepContext) -> Iterator[None]:
-    """Put accelerations on the model and take them off in reverse order, also after an error.
+def attached(unet: UNet2DConditionModel, chosen: Sequence[Attachable], context: StepContext) -> Iterator[None]:
+    """Put accelerations on the model, the first one outermost, and take them off again, also after an error.
 
     Raises:
         UserError: the model takes image prompts, whose rows and attention no acceleration knows.
     """
     if chosen and unet.config.encoder_hid_dim_type not in (None, "text_proj"):
         raise UserError("accelerations do not work with an IP-Adapter or another image prompt; unload it from the UNet")
-    done: list[Acceleration] = []
+    done: list[Attachable] = []
     try:
-        for acceleration in chosen:
-            acceleration.attach(unet, context)
-            done.append(acceleration)
+        for part in reversed(chosen):
+            part.attach(unet, context)
+            done.append(part)
         yield
     finally:
-        for acceleration in reversed(done):
-            acceleration.detach()
+        for part in reversed(done):
+            part.detach()

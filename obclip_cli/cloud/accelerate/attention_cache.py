@@ -5,22 +5,18 @@ Source: arXiv 2510.04153, Section 4.2, after T-GATE (arXiv 2404.02747). Stored i
 the guided batch keep their own results.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers import UNet2DConditionModel
 
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 
-def reuses(step: int, *, cache_point: int, refresh: int | None) -> bool:
-    """Whether a step takes the last attention results: from r on, but for the refreshing steps."""
-    after = step - cache_point
-    return after >= 0 and not (refresh is not None and after > 0 and after % refresh == 0)
-
-
-class AttentionCache:
+class AttentionCache(Acceleration):
     """Reuses every attention result from step `cache_point` on.
 
     Args:
@@ -31,22 +27,30 @@ class AttentionCache:
         UserError: the first step would reuse what no step has computed.
     """
 
+    label, method_name = "attention cache", "cache"
+
     def __init__(self, *, cache_point: int, refresh: int | None = None) -> None:
         if cache_point < 1:
             raise UserError(f"cache.cache_point={cache_point} must be at least 1: step 0 has nothing to reuse")
         self.cache_point, self.refresh = cache_point, refresh
-        self.context = StepContext()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, cache: CacheConfig) -> Self | None:
+        """On where there is a cache point."""
+        return None if cache.cache_point is None else cls(cache_point=cache.cache_point, refresh=cache.refresh)
+
+    def kind(self, step: int) -> str | None:
+        """From r on the last results are reused, but for the steps that refresh them."""
+        after = step - self.cache_point
+        refreshes = self.refresh is not None and after > 0 and after % self.refresh == 0
+        return "reused" if after >= 0 and not refreshes else None
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap every attention processor."""
         self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
         unet.set_attn_processor({name: _CachingProcessor(p, self) for name, p in self.processors.items()})
-
-    def reuses(self) -> bool:
-        """Whether the present step takes the last results."""
-        return reuses(self.context.step, cache_point=self.cache_point, refresh=self.refresh)
 
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""
@@ -63,7 +67,7 @@ class _CachingProcessor:
         self.result: torch.Tensor | None = None
 
     def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if self.cache.reuses() and self.result is not None:
+        if self.result is not None and self.cache.kind(self.cache.context.step):
             return self.cache.context.whole(self.result)
         self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
         return self.result

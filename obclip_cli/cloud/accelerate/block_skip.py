@@ -6,17 +6,19 @@ connection comes from the current latents (the paper's up block keeps z as an in
 Faster Diffusion, from the last full step.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers import UNet2DConditionModel
 
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
+from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
 
-class BlockSkip:
+class BlockSkip(Acceleration):
     """Replaces the `forward` of down blocks and mid block by their last results in skipped steps.
 
     Args:
@@ -27,12 +29,24 @@ class BlockSkip:
         UserError: the first step would skip what no step has computed.
     """
 
+    label, method_name = "block skip", "cache"
+
     def __init__(self, *, skip_point: int, fresh_conv_in: bool = True) -> None:
         if skip_point < 1:
             raise UserError(f"cache.skip_point={skip_point} must be at least 1: step 0 has nothing to go on from")
         self.skip_point, self.fresh_conv_in = skip_point, fresh_conv_in
-        self.context = StepContext()
         self.overrides = Overrides()
+
+    @classmethod
+    def of(cls, cache: CacheConfig) -> Self | None:
+        """On where there is a skip point."""
+        return None if cache.skip_point is None else cls(skip_point=cache.skip_point, fresh_conv_in=cache.fresh_conv_in)
+
+    def kind(self, step: int) -> str | None:
+        """From s on blocks are skipped, with or without conv_in."""
+        if step < self.skip_point:
+            return None
+        return "all but conv_in" if self.fresh_conv_in else "all"
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Make each block that is skipped remember its last result."""
@@ -49,7 +63,7 @@ class BlockSkip:
         last: dict[str, Any] = {}
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if self.context.step >= self.skip_point and last:
+            if last and self.kind(self.context.step):
                 return self._whole(last["result"])
             last["result"] = original(*args, **kwargs)
             return last["result"]

@@ -5,11 +5,13 @@ every row's V; to_q, to_k and the softmax of the other rows are not computed. Th
 candidate of the canonical order, whoever asks: choosing it by the real prompt would give that away.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers import UNet2DConditionModel
 
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
@@ -18,7 +20,7 @@ SLICE_ELEMENTS = 1 << 21
 QueryAndKey = tuple[torch.Tensor, torch.Tensor]
 
 
-class PivotAttention:
+class PivotAttention(Acceleration):
     """Shares attention maps before step `stop`.
 
     Args:
@@ -28,12 +30,23 @@ class PivotAttention:
         stop: r, the first step that does not share; None: all steps share.
     """
 
-    def __init__(self, *, scope: str = "all", layers: str = "both", stop: int | None = None) -> None:
+    label, method_name = "pivot attention", "reuse"
+    mixes_rows = shares_work = True
+
+    def __init__(self, scope: str = "all", *, layers: str = "both", stop: int | None = None) -> None:
         self.scope, self.layers, self.stop = scope, layers, stop
-        self.context = StepContext()
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
         self.remembered: dict[tuple[str, int, int], QueryAndKey] = {}
+
+    @classmethod
+    def of(cls, cache: CacheConfig) -> Self | None:
+        """On before the cache point, where one pivot serves all rows or a branch."""
+        return None if cache.reuse is None else cls(cache.reuse, layers=cache.reuse_layers, stop=cache.cache_point)
+
+    def kind(self, step: int) -> tuple[str, str] | None:
+        """Scope and layers, as long as maps are shared."""
+        return (self.scope, self.layers) if self.stop is None or step < self.stop else None
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Put a sharing processor on each chosen attention layer.
@@ -50,10 +63,6 @@ class PivotAttention:
             chosen = layer.rpartition(".")[2].startswith(kind)
             sharing[name] = _SharingProcessor(layer, processor, self) if chosen else processor
         unet.set_attn_processor(sharing)
-
-    def shares(self) -> bool:
-        """Whether the present step does."""
-        return self.stop is None or self.context.step < self.stop
 
     def groups(self, rows: int) -> list[slice]:
         """The rows that share a map; `pivot` says whose it is."""
@@ -103,7 +112,7 @@ class _SharingProcessor:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        if not self.pivots.shares():
+        if self.pivots.kind(self.pivots.context.step) is None:
             return self.wrapped(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
         if attention_mask is not None or isinstance(encoder_hidden_states, tuple):
             raise UserError("cache.reuse does not work with attention masks or IP-Adapters; set cache.reuse=null")

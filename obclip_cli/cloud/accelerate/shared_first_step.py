@@ -5,24 +5,37 @@ one row, and everything before the first cross-attention is one row for the whol
 embedding carries the prompt (SDXL's pooled text), only conv_in comes before the prompt.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
 
+from obclip_cli.cloud.accelerate.acceleration import Acceleration
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
+from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 
 
-class SharedFirstStep:
+class SharedFirstStep(Acceleration):
     """Runs the first step with one unconditional row, and with one row as long as all are equal."""
 
+    label = method_name = "shared first step"
+    is_exact = shares_work = True
+
     def __init__(self) -> None:
-        self.context = StepContext()
         self.overrides = Overrides()
         self.sharing = False
+
+    @classmethod
+    def of(cls, cache: CacheConfig) -> Self | None:
+        """On unless it is turned off."""
+        return cls() if cache.shared_first_step else None
+
+    def kind(self, step: int) -> str | None:
+        """Only the first step."""
+        return "shared" if step == 0 else None
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap the model's `forward` and that of every module before the first cross-attention."""
@@ -34,7 +47,7 @@ class SharedFirstStep:
     def _fewer_rows(self, original: Forward) -> Forward:
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
             context = self.context
-            if context.step > 0 or not _equal(sample):
+            if self.kind(context.step) is None or not _equal(sample):
                 return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
             unconditional = context.unconditional
             rows = [*range(min(unconditional, 1)), *range(unconditional, context.rows)]
