@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from obclip_cli.attacks.knowledge import PRONOUNS, Knowledge, best
+from obclip_cli.attacks.knowledge import PRONOUNS, Guesser, Knowledge, best
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.detect import Span, detect
@@ -22,11 +22,8 @@ WORD = r"(?u)\b\w+\b"
 MOST_ROWS = 20_000
 
 
-class Context:
+class Context(Guesser):
     """Breaks requests whose common words betray a value: "his eyes" with all of them (the paper's template six)."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
 
     def guess(self, transcript: Transcript) -> np.ndarray:
         """Each sent candidate by the product of its values' probabilities, given what all sent prompts share."""
@@ -35,7 +32,7 @@ class Context:
         for slot, attribute in enumerate(transcript.attributes):
             likely = self._likely(attribute, context)
             chances *= [likely.get(values[slot], 1.0) for values in transcript.values]
-        places = [place for place in self.knowledge.places(transcript, transcript.seen) if place is not None]
+        places = [place for place in self.sent(transcript) if place is not None]
         sent = np.isin(np.arange(transcript.n), places) if places else np.ones(transcript.n, dtype=bool)
         return best(np.where(sent, chances.round(9), -1))
 

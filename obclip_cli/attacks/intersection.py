@@ -1,52 +1,42 @@
 """Guess from several requests of one client: what do they have in common?"""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from obclip_cli.attacks.knowledge import Knowledge, best, uniform
+from obclip_cli.attacks.knowledge import Guesser, best, uniform
 from obclip_cli.attacks.transcript import Exchange, Transcript
 from obclip_cli.prompts.decoys import agreement
 
 
-class IntersectionRepeated:
+class Intersection(Guesser):
+    """What all requests of one client show; `shown` says which candidates a request does."""
+
+    def guess(self, transcript: Transcript) -> np.ndarray:
+        """The likeliest candidates, given every request that shows any."""
+        sets = [self.shown(transcript, exchange) for exchange in (transcript.seen, *transcript.past)]
+        return intersect([places for places in sets if places], transcript)
+
+    def shown(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
+        """The candidates that one request shows."""
+        raise NotImplementedError
+
+
+class IntersectionRepeated(Intersection):
     """Over repetitions of the same prompt. Breaks decoys that are drawn afresh, and replacement."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
-
-    def guess(self, transcript: Transcript) -> np.ndarray:
-        """What all requests for these candidates have in common."""
-        return intersect(all_requests(transcript, self._places), transcript)
-
-    def _places(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
-        places = self.knowledge.places(transcript, exchange)
-        return frozenset(place for place in places if place is not None)
+    def shown(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
+        """Those whose prompts were sent."""
+        return frozenset(p for p in self.knowledge.places(transcript, exchange) if p is not None)
 
 
-class IntersectionDifferent:
+class IntersectionDifferent(Intersection):
     """Over different prompts that state the same attributes, supposing that they speak of one person."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
-
-    def guess(self, transcript: Transcript) -> np.ndarray:
-        """What all requests about these attributes have in common."""
-        return intersect(all_requests(transcript, self._places), transcript)
-
-    def _places(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
+    def shown(self, transcript: Transcript, exchange: Exchange) -> frozenset[int]:
+        """Those whose values the sent prompts state."""
         known = {values: place for place, values in enumerate(transcript.values)}
         readings = [self.knowledge.read(prompt) for prompt in exchange.prompts]
         same = [r.values for r in readings if r is not None and r.attributes == transcript.attributes]
         return frozenset(known[values] for values in same)
-
-
-def all_requests(
-    transcript: Transcript, places_of: Callable[[Transcript, Exchange], frozenset[int]]
-) -> list[frozenset[int]]:
-    """The candidates that each request of the client shows, without requests that show none."""
-    sets = [places_of(transcript, exchange) for exchange in (transcript.seen, *transcript.past)]
-    return [places for places in sets if places]
 
 
 def intersect(sets: list[frozenset[int]], transcript: Transcript) -> np.ndarray:

@@ -95,14 +95,29 @@ class Knowledge:
         return None if self.pair is None or self.pair.judge is None else Judge(self.pair.judge)
 
 
+class Guesser:
+    """What attacks on the sent prompts have in common.
+
+    Args:
+        knowledge: all that an attack may use beside the transcript.
+    """
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+
+    def sent(self, transcript: Transcript) -> list[int | None]:
+        """Which candidate each prompt of the observed request is; None where it is none of them."""
+        return self.knowledge.places(transcript, transcript.seen)
+
+
 def _without_pronouns(prompt: str) -> tuple[str, ...]:
     return tuple(word for word in prompt.lower().split() if word not in PRONOUNS)
 
 
-def uniform(places: Sequence[int], n: int) -> np.ndarray:
-    """Equal probabilities (N,) on some candidates; on all where there are none."""
+def uniform(places: Sequence[int | None], n: int) -> np.ndarray:
+    """Equal probabilities (N,) on some candidates, those that are known; on all where there are none."""
     chances = np.zeros(n)
-    chances[list(places) or slice(None)] = 1
+    chances[[place for place in places if place is not None] or slice(None)] = 1
     return chances / chances.sum()
 
 

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from obclip_cli.attacks.knowledge import Knowledge, best
+from obclip_cli.attacks.knowledge import Guesser, Knowledge, best
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.errors import UserError
 
 
-class LanguageModel:
+class LanguageModel(Guesser):
     """Breaks candidates that do not agree with the words around them ("a woman ... around his eyes")."""
 
     def __init__(self, knowledge: Knowledge) -> None:
+        super().__init__(knowledge)
         self.name = knowledge.language_model
-        self.knowledge = knowledge
         self.scored: dict[str, float] = {}
 
     def guess(self, transcript: Transcript) -> np.ndarray | None:
@@ -24,7 +24,7 @@ class LanguageModel:
         if self.name is None:
             return None
         scores = np.full(transcript.n, -np.inf)
-        places = self.knowledge.places(transcript, transcript.seen)
+        places = self.sent(transcript)
         for place, prompt in zip(places, transcript.seen.prompts, strict=True):
             if place is not None:
                 scores[place] = self._log_likelihood(prompt)

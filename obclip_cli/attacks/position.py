@@ -2,19 +2,16 @@
 
 import numpy as np
 
-from obclip_cli.attacks.knowledge import Knowledge, uniform
+from obclip_cli.attacks.knowledge import Guesser, uniform
 from obclip_cli.attacks.transcript import Transcript
 
 
-class Position:
+class Position(Guesser):
     """Breaks clients that put p* first, or anywhere of its own."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
 
     def guess(self, transcript: Transcript) -> np.ndarray | None:
         """The candidates without which the rest is in canonical order; needs two candidates at least."""
-        order = [place for place in self.knowledge.places(transcript, transcript.seen) if place is not None]
+        order = [place for place in self.sent(transcript) if place is not None]
         if len(order) < 2:
             return None
         if order == sorted(order):

@@ -2,17 +2,13 @@
 
 import numpy as np
 
-from obclip_cli.attacks.knowledge import Knowledge, uniform
+from obclip_cli.attacks.knowledge import Guesser, uniform
 from obclip_cli.attacks.transcript import Transcript
 
 
-class Prior:
+class Prior(Guesser):
     """The best guess when nothing but membership of S tells: right with 1/M."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
 
     def guess(self, transcript: Transcript) -> np.ndarray:
         """Uniform on S."""
-        places = self.knowledge.places(transcript, transcript.seen)
-        return uniform([place for place in places if place is not None], transcript.n)
+        return uniform(self.sent(transcript), transcript.n)

@@ -4,19 +4,16 @@ from collections import Counter
 
 import numpy as np
 
-from obclip_cli.attacks.knowledge import Knowledge, best
+from obclip_cli.attacks.knowledge import Guesser, best
 from obclip_cli.attacks.transcript import Transcript
 
 
-class Surface:
+class Surface(Guesser):
     """Breaks clients that keep the user's own spelling for p* and use canonical words for its decoys."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
 
     def guess(self, transcript: Transcript) -> np.ndarray | None:
         """The candidate that is not in its canonical form; without one, that of the rarest word count."""
-        places = self.knowledge.places(transcript, transcript.seen)
+        places = self.sent(transcript)
         if len(places) < 2:
             return None
         counts = Counter(len(prompt.split()) for prompt in transcript.seen.prompts)

@@ -2,15 +2,12 @@
 
 import numpy as np
 
-from obclip_cli.attacks.knowledge import Knowledge, uniform
+from obclip_cli.attacks.knowledge import Guesser, uniform
 from obclip_cli.attacks.transcript import Transcript
 
 
-class Timing:
+class Timing(Guesser):
     """Breaks clients that leave once they have their own latent: the time tells how many rows they waited for."""
-
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
 
     def guess(self, transcript: Transcript) -> np.ndarray | None:
         """The last row that was done when the client left; needs an answered request of several."""
@@ -18,5 +15,4 @@ class Timing:
         if rows < 2 or worked is None or stayed is None:
             return None
         done = min(rows, max(1, round(rows * stayed / worked)))
-        place = self.knowledge.places(transcript, transcript.seen)[done - 1]
-        return uniform([] if place is None else [place], transcript.n)
+        return uniform([self.sent(transcript)[done - 1]], transcript.n)

@@ -11,6 +11,7 @@ from typing import Any
 
 from obclip_cli.prompts.taxonomy import Values
 from obclip_cli.protocol import CloudRequest
+from obclip_cli.runs import write_bytes
 
 FILE = "transcripts.jsonl.gz"
 
@@ -69,10 +70,7 @@ class Transcript:
 def write_transcripts(folder: Path, transcripts: Iterable[Transcript]) -> None:
     """One line of JSON a transcript, compressed: clients say much the same again and again."""
     lines = "".join(json.dumps(_as_json(transcript)) + "\n" for transcript in transcripts)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.partial"
-    partial.write_bytes(gzip.compress(lines.encode(), mtime=0))
-    partial.replace(folder / FILE)
+    write_bytes(folder / FILE, gzip.compress(lines.encode(), mtime=0))
 
 
 def read_transcripts(folder: Path) -> list[Transcript]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +76,5 @@ def score_run(folder: Path, transcripts: list[Transcript], attacks: dict[str, At
     rows = []
     for name, attack in attacks.items():
         result = score([attack.guess(transcript) for transcript in transcripts], truth)
-        rows.append(
-            {
-                "attack": name,
-                "prompts": result.prompts,
-                "success": result.success,
-                "low": result.low,
-                "high": result.high,
-                "bound": result.bound,
-                "verdict": result.verdict,
-            }
-        )
+        rows.append({"attack": name} | asdict(result) | {"verdict": result.verdict})
     return pd.DataFrame(rows)
