@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.report.progress import progress_bars
-from obclip_cli.report.terminal import show_table
+from obclip_cli.errors import UserError
 
 EPILOG = """
 Examples:
 
 obclip eval --dataset emoji
 
-obclip eval --dataset emoji dataset.limit=50
+obclip eval --dataset emoji --limit 50 -k 5,10
+
+obclip eval --limit 50 hybrid.switch_point=7 hybrid.handover=history cache=paper_k5
 
 obclip eval --dataset coco dataset.root=DIR dataset.limit=100
 
@@ -25,21 +26,36 @@ SHOWN = 8  # prompts in the grid of images
 
 def evaluate(
     overrides: o.Overrides = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="A name in configs/dataset.")] = None,
+    dataset: o.Dataset = None,
     pair: o.Pair = None,
+    switch_points: Annotated[
+        str | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs; several as in 5,10.")
+    ] = None,
+    lambda_: o.Lambda = None,
     seed: o.Seed = None,
+    limit: o.Limit = None,
     output: o.Output = None,
     as_json: o.AsJson = False,
+    show_config: o.ShowConfig = False,
 ) -> None:
     """Score the baselines and ObCLIP on a dataset; a finished run is printed at once, a stopped one goes on."""
+    points = read_switch_points(switch_points)
+    first = points[0] if points else None
+    config = o.compose_from(
+        overrides, pair=pair, dataset=dataset, switch_point=first, lambda_=lambda_, seed=seed, limit=limit
+    )
+    if show_config:
+        o.print_config(config)
+        return
     from obclip_cli.evaluation import score
     from obclip_cli.evaluation.methods import baselines_and_obclip
     from obclip_cli.evaluation.score import is_first
     from obclip_cli.evaluation.store import run_name
+    from obclip_cli.report.progress import progress_bars
+    from obclip_cli.report.terminal import show_table
     from obclip_cli.runs import check_writable
 
-    config = o.compose_from(overrides, pair=pair, seed=seed, extra={"dataset": dataset} if dataset else None)
-    methods = baselines_and_obclip(config)
+    methods = baselines_and_obclip(config, points)
     folder = output or Path("results/eval") / run_name(config, methods)
     check_writable(folder)
     with progress_bars() as bar:
@@ -65,3 +81,15 @@ def evaluate(
         return
     show_table(table, caption)
     typer.echo(f"written to {folder}")
+
+
+def read_switch_points(text: str | None) -> tuple[int, ...]:
+    """Every k of `-k 5,10`.
+
+    Raises:
+        UserError: one is no number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",")) if text is not None else ()
+    except ValueError as error:
+        raise UserError(f"-k {text} is not a number of steps, nor several as in -k 5,10") from error

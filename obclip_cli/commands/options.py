@@ -1,47 +1,53 @@
 """Options that several commands share, and how they become Hydra overrides."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from omegaconf import OmegaConf
 
 from obclip_cli.compose import compose_config
-from obclip_cli.config import Config
+from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)]
 Pair = Annotated[str | None, typer.Option("--pair", help="Cloud/device pair, a name in configs/pair.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="A name in configs/dataset.")]
 SwitchPoint = Annotated[int | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs.")]
 Lambda = Annotated[float | None, typer.Option("--lambda", help="How much better than 1/N a guess may be.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the starting noise.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Prompts of the dataset.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, and nothing else.")]
 ShowConfig = Annotated[bool, typer.Option("--cfg", help="Print the composed configuration and stop.")]
+KEYS = {
+    "pair": "pair",
+    "dataset": "dataset",
+    "switch_point": "hybrid.switch_point",
+    "lambda_": "privacy.lambda",
+    "seed": "seed",
+    "limit": "dataset.limit",
+}
 
 
-def compose_from(
-    overrides: list[str] | None,
-    *,
-    pair: str | None = None,
-    switch_point: int | None = None,
-    lambda_: float | None = None,
-    seed: int | None = None,
-    extra: dict[str, str] | None = None,
-) -> Config:
-    """One configuration from options and overrides; options win.
+def said(**options: Any) -> list[str]:
+    """The overrides that options stand for; None where one was not given."""
+    return [f"{KEYS[name]}={value}" for name, value in options.items() if value is not None]
+
+
+def compose_from(overrides: list[str] | None, **options: Any) -> Config:
+    """One configuration from overrides and options, the names of `KEYS`; options win.
 
     Raises:
         UserError: whatever is wrong with them.
     """
-    options = {
-        "pair": pair,
-        "hybrid.switch_point": switch_point,
-        "privacy.lambda": lambda_,
-        "seed": seed,
-        **(extra or {}),
-    }
-    said = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return compose_config([*(overrides or []), *said])
+    return compose_config([*(overrides or []), *said(**options)])
+
+
+def print_config(config: Config) -> None:
+    """What `--cfg` prints: the configuration as a run folder holds it."""
+    typer.echo(OmegaConf.to_yaml(plain(config)), nl=False)
 
 
 def split_prompt(arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -62,4 +68,4 @@ def split_prompt(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 def _looks_like_override(argument: str) -> bool:
     key, equals, _ = argument.partition("=")
-    return bool(equals) and key.lstrip("+~").replace(".", "").replace("_", "").isalnum()
+    return bool(equals) and re.fullmatch(r"[+~]{0,2}[\w./@-]+", key) is not None

@@ -15,29 +15,44 @@ if TYPE_CHECKING:
 EPILOG = """
 Examples:
 
-obclip sweep hybrid.switch_point=0,5,10,15,20,25
+obclip sweep -k 0,5,10,15,20,25
 
-obclip sweep hybrid.switch_point=10 cache=none,paper_k10 seed='range(0,3)' dataset.limit=50
+obclip sweep -k 10 cache=none,paper_k10 --seed 'range(0,3)' --limit 50
 
-obclip sweep hybrid.switch_point=0,5,10 hydra/launcher=joblib hydra.launcher.n_jobs=2
+obclip sweep -k 0,5,10 hydra/launcher=joblib hydra.launcher.n_jobs=2
 """
 
 
 def sweep(
     overrides: Annotated[
-        list[str], typer.Argument(metavar="KEY=VALUE,VALUE...", help="Hydra overrides, some with several values.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE,VALUE]...", help="Hydra overrides, some with several values."),
+    ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Names in configs/dataset.")] = None,
     pair: Annotated[str | None, typer.Option("--pair", help="Names in configs/pair.")] = None,
+    switch_point: Annotated[
+        str | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs, as in 0,5,10.")
+    ] = None,
+    lambda_: Annotated[
+        str | None, typer.Option("--lambda", help="How much better than 1/N guesses may be, as in 0,0.1.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="Seeds of the starting noise, as in 0,1,2.")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="Prompts of the dataset.")] = None,
     output: o.Output = None,
     as_json: o.AsJson = False,
+    show_config: Annotated[bool, typer.Option("--cfg", help="Print the first run's configuration and stop.")] = False,
 ) -> None:
     """Score ObCLIP at every combination of settings; one table and one plot over all of them."""
+    options = o.said(dataset=dataset, pair=pair, switch_point=switch_point, lambda_=lambda_, seed=seed, limit=limit)
+    asked = [*(overrides or []), *options]
+    if not asked:
+        raise UserError("nothing is swept; give a setting several values, as in: obclip sweep -k 0,5,10")
     from obclip_cli.evaluation import sweep as sweeping
     from obclip_cli.runs import check_writable, fingerprint
 
-    named = {"dataset": dataset, "pair": pair}
-    asked = [*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None)]
+    if show_config:
+        o.print_config(sweeping.first_combination(asked))
+        return
     folder = output or Path("results/sweeps") / fingerprint(sweeping.settings_of(asked))
     check_writable(folder)
     try:

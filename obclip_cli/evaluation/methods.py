@@ -1,8 +1,13 @@
-"""Which methods an evaluation compares."""
+"""The methods that an evaluation compares, and their names, by which tables, claims and the paper's rows are joined."""
 
 from dataclasses import dataclass, field, replace
 
+from obclip_cli.compose import check
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, HybridConfig
+from obclip_cli.errors import require
+
+CLOUD_ONLY, DEVICE_ONLY, VANILLA = "cloud-only", "device-only", "vanilla OG"
+HYBRID_SD, OBCLIP = "Hybrid SD", "ObCLIP"
 
 
 @dataclass(frozen=True)
@@ -29,53 +34,74 @@ class Method:
         return HybridConfig(steps, self.switch_point, self.order, self.handover, self.timestep_shift)
 
 
-def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = (5, 10)) -> list[Method]:
-    """The rows of the paper's Table 3: both ends, Hybrid SD, ObCLIP, and ObCLIP with the configured caches at k.
-
-    With privacy=none there is nothing hidden, so the rows of ObCLIP are left out.
-    """
-    hybrid, cache = config.hybrid, config.cache
-    longest = _longest(config)
-    ours = _ours(config)
-    hidden = [replace(ours, name=f"ObCLIP, k={k}", switch_point=k) for k in switch_points if k <= longest]
-    methods = [
-        *both_ends(config),
-        *[replace(method, name=method.name.replace("ObCLIP", "Hybrid SD"), hidden=False) for method in hidden],
-        *hidden,
-    ]
-    if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
-        name = f"ObCLIP, k={hybrid.switch_point}, {'cache' if cache.name == 'none' else cache.name}"
-        methods.append(replace(ours, name=name, switch_point=hybrid.switch_point, cache=cache))
-    return methods if ours.hidden else [method for method in methods if not method.name.startswith("ObCLIP")]
+def method_name(method: str, switch_point: int | None = None, acceleration: str = "") -> str:
+    """As in "ObCLIP, k=10, cache+reuse"."""
+    k = "" if switch_point is None else f"k={switch_point}"
+    return ", ".join(filter(None, (method, k, acceleration)))
 
 
 def both_ends(config: Config) -> list[Method]:
     """The large model alone and the small model alone."""
     return [
-        Method("cloud-only", "server_first", _longest(config)),
-        Method("device-only", "server_first", 0),
+        Method(CLOUD_ONLY, "server_first", config.cloud_steps),
+        Method(DEVICE_ONLY, "server_first", 0),
     ]
+
+
+def split_method(
+    config: Config, switch_point: int, *, hidden: bool, acceleration: str = "", cache: CacheConfig = NO_ACCELERATION
+) -> Method:
+    """ObCLIP where the prompt is hidden, else Hybrid SD: the configured order, hand-over and shift at one split.
+
+    Args:
+        acceleration: what its name calls the caches.
+    """
+    name = method_name(OBCLIP if hidden else HYBRID_SD, switch_point, acceleration)
+    hybrid = config.hybrid
+    return Method(name, hybrid.order, switch_point, hidden, cache, hybrid.handover, hybrid.timestep_shift)
 
 
 def configured_method(config: Config) -> Method:
     """The one method that the settings hybrid, cache and privacy describe."""
-    ours = _ours(config)
-    name = f"{'ObCLIP' if ours.hidden else 'Hybrid SD'}, k={config.hybrid.switch_point}"
-    order, k = config.hybrid.order, config.hybrid.switch_point
-    return replace(ours, name=name, order=order, switch_point=k, cache=config.cache)
+    cache = config.cache
+    acceleration = ("cache" if cache.name == "none" else cache.name) if changes_images(cache) else ""
+    hidden = config.privacy.strategy != "none"
+    return split_method(config, config.hybrid.switch_point, hidden=hidden, acceleration=acceleration, cache=cache)
+
+
+def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = ()) -> list[Method]:
+    """Both ends, then Hybrid SD, ObCLIP, and ObCLIP with the configured caches at each split.
+
+    With privacy=none nothing is hidden, so that Hybrid SD has the caches and ObCLIP no rows.
+
+    Args:
+        switch_points: the configured one unless given.
+
+    Raises:
+        UserError: the schedule or the caches do not allow one of them.
+    """
+    points = dict.fromkeys(switch_points or (config.hybrid.switch_point,))
+    at = [replace(config, hybrid=replace(config.hybrid, switch_point=k)) for k in points]
+    for one in at:
+        check(one)
+    hidden = config.privacy.strategy != "none"
+    require(
+        not hidden or config.hybrid.order == "server_first",
+        "hybrid.order=client_first sends a latent that the prompt has shaped; add privacy=none to score it",
+    )
+    return [
+        *both_ends(config),
+        *(split_method(config, k, hidden=False) for k in points),
+        *(split_method(config, k, hidden=True) for k in points if hidden),
+        *(configured_method(one) for one in at if changes_images(config.cache)),
+    ]
+
+
+def changes_images(cache: CacheConfig) -> bool:
+    """Whether any acceleration is on but the exact one."""
+    return any(setting is not None for setting in (cache.reuse, cache.cache_point, cache.skip_point))
 
 
 def is_cloud_only(method: Method, config: Config) -> bool:
     """Whether the large model runs every step on the user's own words, as it is."""
-    plain = (method.cache.reuse, method.cache.cache_point, method.cache.skip_point) == (None, None, None)
-    return method.switch_point == _longest(config) and not method.hidden and plain
-
-
-def _ours(config: Config) -> Method:
-    hybrid = config.hybrid
-    hidden = config.privacy.strategy != "none"
-    return Method("ObCLIP", "server_first", 0, hidden, handover=hybrid.handover, timestep_shift=hybrid.timestep_shift)
-
-
-def _longest(config: Config) -> int:
-    return config.pair.cloud.steps or config.hybrid.steps
+    return method.switch_point == config.cloud_steps and not method.hidden and not changes_images(method.cache)

@@ -21,16 +21,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from obclip_cli import runs
-from obclip_cli.compose import normalise_override, typed
+from obclip_cli.compose import compose_config, composed, explained, normalise_override, typed
 from obclip_cli.config import CacheConfig, Config, HybridConfig
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import both_ends, configured_method
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
-from obclip_cli.report.progress import ProgressBar
+from obclip_cli.report.progress import ProgressBar, progress_bars
 from obclip_cli.resources import data_folder
 
 UNFINISHED = "stopped before it was finished"
@@ -51,46 +50,56 @@ def sweep(overrides: list[str], folder: Path) -> None:
     Raises:
         UserError: a setting is unknown, or the folder holds another sweep.
     """
-    checked = [checked_override(override) for override in overrides]
+    checked = checked_overrides(overrides)
     begin(folder, overrides)
     arguments = ["obclip sweep", "--multirun", f"hydra.sweep.dir='{folder.resolve()}'", *checked]
-    try:
-        with _command_line(arguments):
-            _job()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).split())) from error
+    with explained(), _command_line(arguments):
+        _job()
 
 
-def checked_override(override: str) -> str:
-    """An override of one or several values, after a check that its setting or option exists.
+def checked_overrides(overrides: list[str]) -> list[str]:
+    """Overrides as Hydra takes them, after a look at every value before the first run.
 
     Raises:
-        UserError: it does not, or the grammar is wrong.
+        UserError: a setting or option does not exist, a value is of the wrong type, or the grammar is wrong.
     """
+    said = [normalise_override(override) for override in overrides]
+    options = [values for override in said if (values := _values(override))]
+    first = [values[0] for values in options]
+    for place, values in enumerate(options):
+        for value in values:
+            composed("config", [*first[:place], value, *first[place + 1 :]])
+    return [_checked_launcher(override) if override.startswith("hydra/launcher") else override for override in said]
+
+
+def first_combination(overrides: list[str]) -> Config:
+    """The configuration of the first run; errors as in `checked_overrides`, or settings that do not fit together."""
+    return compose_config([values[0] for override in overrides if (values := _values(normalise_override(override)))])
+
+
+def _values(override: str) -> list[str]:
+    """Each value as an override of its own; none for Hydra's own settings and for values that Hydra finds itself."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException as error:
         raise UserError(f'"{override}" is not an override: {str(error).splitlines()[0]}') from error
+    found_later = parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP)
+    if found_later or override.lstrip("+").startswith("hydra"):
+        return []
     key = override.partition("=")[0]
-    if key.lstrip("+").startswith("hydra"):
-        return _checked_launcher(override)
-    if parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):  # Hydra finds the values
-        return override
-    values = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [override.partition("=")[2]]
-    checked = [normalise_override(f"{key}={value}") for value in values]
-    return f"++{override}" if checked[0].startswith("++") and not key.startswith("+") else override
+    return [f"{key}={value}" for value in parsed.sweep_string_iterator()] if parsed.is_sweep_override() else [override]
 
 
 def _checked_launcher(override: str) -> str:
+    """A launcher by the name of its plug-in, as in hydra/launcher=joblib."""
     from importlib.util import find_spec
 
-    key, _, value = override.partition("=")
-    for plugin, name in LAUNCHERS.items():
-        if key == "hydra/launcher" and value.startswith(plugin):
-            if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
-                raise UserError(f"{override} needs a plug-in; pip install 'obclip[cluster]'")
-            return f"hydra/launcher={name}" if value == plugin else override
-    return override
+    plugin = next((plugin for plugin in LAUNCHERS if override.partition("=")[2].startswith(plugin)), None)
+    if plugin is None:
+        return override
+    if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+        raise UserError(f"{override} needs a plug-in; pip install 'obclip[cluster]'")
+    return f"hydra/launcher={LAUNCHERS[plugin]}" if override.endswith(f"={plugin}") else override
 
 
 def begin(folder: Path, overrides: list[str]) -> None:
@@ -152,8 +161,6 @@ def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
     method = configured_method(config)
     shared = folder / "runs" / run_name(baseline, ends)
     own = folder / "runs" / run_name(config, [method])
-    from obclip_cli.report.progress import progress_bars
-
     with progress_bars() as bars:
 
         def bar(what: str, total: int) -> Callable[[int], None]:

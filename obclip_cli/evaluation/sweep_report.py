@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.report.score_table import with_intervals
 from obclip_cli.runs import read_json, read_table, write_text
 
-BASELINES = ("cloud-only", "device-only")
+BASELINES = (CLOUD_ONLY, DEVICE_ONLY)
 LONGEST_REASON = 300
 
 
@@ -74,7 +75,8 @@ def write_sweep(report: SweepReport, folder: Path, *, caption: str) -> None:
 
 def _settings(overrides: list[str]) -> dict[str, str]:
     """setting -> value of a job."""
-    return {key.lstrip("+"): value for key, _, value in (override.partition("=") for override in overrides)}
+    parts = (override.partition("=") for override in overrides)
+    return {key.lstrip("+").rstrip("_"): value for key, _, value in parts}
 
 
 def _common(settings: list[dict[str, Any]]) -> dict[str, Any]:

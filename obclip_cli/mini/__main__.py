@@ -103,7 +103,7 @@ class Workshop:
         """Score the released weights on 500 prompts and describe them."""
         weights = package_folder() / "mini" / "weights"
         config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
-        methods = baselines_and_obclip(config)
+        methods = baselines_and_obclip(config, (5, 10))
         place = self.folder / "scores" / run_name(config, methods)  # new weights get a run of their own
         with progress_bars() as bar:
             run_benchmark(config, methods, place, bar)

@@ -36,12 +36,12 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
         "images.png",
     }
     table = pd.read_csv(tmp_path / "scores.csv").set_index("method")
-    assert list(table.index) == ["real held-out art", "cloud-only", "device-only", "Hybrid SD, k=5", "ObCLIP, k=5"]
+    assert list(table.index) == ["real held-out art", "cloud-only", "device-only", "Hybrid SD, k=2", "ObCLIP, k=2"]
     assert table.loc["real held-out art", "tone"] > 0.5 > table.loc["cloud-only", "role_top3"]
     assert pd.isna(table.loc["real held-out art", "fid"]) and (table["fid"].dropna() > 0).all()
     # The prompts are canonical already, so hiding them changes no image, only the cost.
-    assert table.loc["ObCLIP, k=5", "fid"] == table.loc["Hybrid SD, k=5", "fid"]
-    assert table.loc["ObCLIP, k=5", "cloud_gmacs"] > 5 * table.loc["Hybrid SD, k=5", "cloud_gmacs"]
+    assert table.loc["ObCLIP, k=2", "fid"] == table.loc["Hybrid SD, k=2", "fid"]
+    assert table.loc["ObCLIP, k=2", "cloud_gmacs"] > 5 * table.loc["Hybrid SD, k=2", "cloud_gmacs"]
     assert json.loads((tmp_path / "environment.json").read_text())["torch"]
 
 
@@ -52,7 +52,7 @@ def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_pa
     assert run.code == 0, run.err
     rows = {row["method"]: row for row in json.loads(run.out)}
     assert rows["cloud-only"]["fid"] > 0 and rows["cloud-only"]["tone"] is None
-    assert rows["ObCLIP, k=5"]["n"] == 2  # every caption speaks of one woman
+    assert rows["ObCLIP, k=2"]["n"] == 2  # every caption speaks of one woman
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,10 @@ def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_pa
         (["dataset.limit=1"], ["at least two"]),
         (["dataset.limit=0"], ["dataset.limit=0"]),
         (["pair.judge=/nowhere"], ["/nowhere"]),
+        (["-k", "five"], ["-k five", "5,10"]),
+        (["-k", "5,26"], ["hybrid.switch_point=26", "0..25"]),
+        (["-k", "10,5", "cache=paper_k10"], ["cache.skip_point=6", "1..5"]),
+        (["hybrid.order=client_first"], ["client_first", "privacy=none"]),
     ],
 )
 def test_bad_input_is_one_line(

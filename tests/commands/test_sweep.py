@@ -4,12 +4,14 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.sweep import begin, checked_override
+from obclip_cli.evaluation.sweep import begin, checked_overrides
 from tests.conftest import Run, assert_one_line_error
 
 Obclip = Callable[..., Run]
@@ -29,7 +31,7 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
         (0, "none", "ObCLIP, k=0"),
         (2, "none", "ObCLIP, k=2"),
         (4, "none", "ObCLIP, k=4"),
-        (4, "paper_k5", "ObCLIP, k=4"),
+        (4, "paper_k5", "ObCLIP, k=4, paper_k5"),
     ]
     text = (tmp_path / "table.md").read_text()
     for lost in (0, 2):
@@ -90,23 +92,51 @@ def test_without_any_finished_run_the_first_reason_is_told(
         (["nonsense"], ["nonsense"]),
         (["--pair", "mini,minni", "seed=0,1"], ["minni", "did you mean mini"]),
         (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
+        (["-k", "1,two"], ["hybrid.switch_point=two must be of type integer"]),
+        (["--seed=-1,0", "--cfg"], ["seed=-1"]),
+        ([], ["nothing is swept"]),
     ],
 )
 def test_bad_input_is_one_line(obclip: Obclip, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
     assert_one_line_error(obclip("sweep", *arguments, "-o", str(tmp_path)), *words)
 
 
-def test_settings_that_files_leave_out_can_be_swept() -> None:
-    assert checked_override("pair.cloud.steps=4,8") == "++pair.cloud.steps=4,8"
-    assert checked_override("cache=none,paper_k5") == "cache=none,paper_k5"
-    assert checked_override("hybrid.switch_point=range(0,25,5)").endswith("hybrid.switch_point=range(0,25,5)")
-    assert checked_override("cache=glob(*)") == "cache=glob(*)"
+def test_settings_that_files_leave_out_and_those_of_one_dataset_can_be_swept() -> None:
+    for override in (
+        "pair.cloud.steps=4,8",
+        "cache=none,paper_k5",
+        "hybrid.switch_point=range(0,25,5)",
+        "cache=glob(*)",
+    ):
+        assert checked_overrides([override]) == [override]
+    crops = ["dataset=coco", "dataset.crop=none,center", "model@pair.cloud=sd14,sdxl"]
+    assert checked_overrides(crops) == crops
+    assert checked_overrides(["privacy.lambda=0,0.1"]) == ["privacy.lambda_=0,0.1"]
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (["-k", "4,5"], {"hybrid": {"switch_point": 4}}),
+        (["--lambda", "0.2,0"], {"privacy": {"lambda": 0.2, "strategy": "bucket"}}),
+        (["--seed", "3,4"], {"seed": 3}),
+        (["--limit", "7"], {"dataset": {"limit": 7}}),
+        (["--pair", "sdxl-koala,mini"], {"pair": {"name": "sdxl-koala"}}),
+        (["--dataset", "mjhq,emoji"], {"dataset": {"name": "mjhq"}}),
+    ],
+)
+def test_every_option_changes_the_first_run(obclip: Obclip, option: list[str], expected: dict[str, Any]) -> None:
+    run = obclip("sweep", *option, "--cfg")
+    assert run.code == 0, run.err
+    shown = yaml.safe_load(run.out)
+    for group, settings in expected.items():
+        assert shown[group] == settings or {key: shown[group][key] for key in settings} == settings
 
 
 def test_a_missing_launcher_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"hydra/launcher=ray.*obclip\[cluster\]"):
-        checked_override("hydra/launcher=ray")
+        checked_overrides(["hydra/launcher=ray"])
 
 
 def test_the_launcher_does_not_make_another_sweep(tmp_path: Path) -> None:

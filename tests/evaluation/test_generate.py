@@ -74,7 +74,7 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
     """A canonical prompt looks the same hidden or not, so ObCLIP costs no second run then."""
     pair = load_pair(compose_config([*tiny_pair, "hybrid.steps=10"]))
     samples = [Sample("an old man", 1)]
-    methods = tuple(baselines_and_obclip(compose_config(["hybrid.steps=10"])))
+    methods = tuple(baselines_and_obclip(compose_config(["hybrid.steps=10"]), (5, 10)))
     shared, apart = (
         step_rows(pair, Work((0,), methods), samples, [CandidateSet((words,), 0, {})])
         for words in ("an old man", "an elderly man")
@@ -86,21 +86,6 @@ def test_methods_with_the_same_words_share_their_device_steps(tiny_pair: list[st
 def test_the_pair_is_stock_diffusers(tiny_pair: list[str]) -> None:
     pair = load_pair(compose_config(tiny_pair))
     assert type(pair.cloud) is type(pair.device) is StableDiffusionPipeline
-
-
-def test_configured_caches_add_a_row() -> None:
-    plain = baselines_and_obclip(compose_config())
-    cached = baselines_and_obclip(compose_config(["cache=paper_k10", "cache.reuse=null", "hybrid.handover=history"]))
-    assert [method.name for method in cached] == [*[method.name for method in plain], "ObCLIP, k=10, paper_k10"]
-    assert cached[-1].cache.skip_point == 6
-    assert {method.handover for method in cached if method.hidden} == {"history"}
-
-
-def test_a_cloud_with_a_schedule_of_its_own_is_scored_on_it() -> None:
-    config = compose_config(["pair=lcmsdxl-koala", "hybrid.switch_point=4", "hybrid.timestep_shift=8"])
-    methods = baselines_and_obclip(config)
-    assert [method.switch_point for method in methods] == [8, 0, 5, 5]
-    assert {method.timestep_shift for method in methods if method.hidden} == {8}
 
 
 def test_only_what_is_missing_is_outstanding() -> None:
