@@ -11,3 +11,8 @@ def data_folder(name: str) -> Path:
     """The folder `configs` or `experiments`, from the wheel if it is there, else from the clone."""
     inside = package_folder() / name
     return inside if inside.is_dir() else package_folder().parent / name
+
+
+def resolve(path: str) -> str:
+    """A model's place: `package:NAME` for the weights in this package, a folder, or a hub id."""
+    return str(package_folder() / path.removeprefix("package:")) if path.startswith("package:") else path

@@ -12,17 +12,18 @@ from contextlib import suppress
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
 import yaml
 
 from obclip_cli.compose import defaults_of, differing, flat
 from obclip_cli.config import Config, PairConfig, plain
 from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
+from obclip_cli.resources import resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINISHED = ".finished"
 PACKAGES = (
@@ -52,6 +53,8 @@ def run_digest(config: Config, *parts: Any) -> str:
 
 def environment() -> dict[str, Any]:
     """Versions, hardware and commit of this run; nothing that names the machine or its user."""
+    import torch
+
     return {
         "obclip": version("obclip"),
         "commit": _commit(),
@@ -173,12 +176,14 @@ def _processor() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> "pd.DataFrame":
     """A CSV file that a run has written.
 
     Raises:
         UserError: it is not one.
     """
+    import pandas as pd
+
     try:
         return pd.read_csv(StringIO(path.read_text(encoding="utf-8")), keep_default_na=True)
     except (OSError, ValueError) as error:

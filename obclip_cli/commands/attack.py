@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +10,10 @@ from rich.table import Table
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError
-from obclip_cli.report.progress import progress_bars
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from obclip_cli.game.users import Users
 
 EPILOG = """
@@ -52,10 +52,14 @@ def attack(
     seed: o.Seed = None,
     output: o.Output = None,
     as_json: o.AsJson = False,
+    show_config: o.ShowConfig = False,
 ) -> None:
     """Play an honest-but-curious server against every way of hiding a prompt."""
     name, overrides = o.split_prompt(arguments or [])
     config = o.compose_from(overrides, pair=pair, lambda_=lambda_, seed=seed)
+    if show_config:
+        o.print_config(config)
+        return
     if name == "detection":
         table = _detection(file, taxonomy, config)
     elif (name is None) != every:
@@ -77,11 +81,12 @@ def _play(
     output: Path | None,
     corpus: Path | None,
     language_model: str | None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Record the schemes and try the attacks; one row a pair of them."""
     from obclip_cli.attacks import ATTACKS
     from obclip_cli.attacks.context import read_corpus
     from obclip_cli.game.run import Arena, check_attack, run_matrix, schemes_of, users_for
+    from obclip_cli.report.progress import progress_bars
     from obclip_cli.runs import check_writable
 
     names = [check_attack(name)] if name else list(ATTACKS)
@@ -102,7 +107,7 @@ def _folder_name(config: Config, users: "Users") -> str:
     return f"{config.pair.name}-{runs.run_digest(config, users.templates, REPEATS, OTHERS, ANSWERED)}"
 
 
-def _detection(file: Path | None, taxonomy_name: str, config: Config) -> pd.DataFrame:
+def _detection(file: Path | None, taxonomy_name: str, config: Config) -> "pd.DataFrame":
     """Precision, recall and F1 of the detector on labelled prompts, by attribute."""
     from obclip_cli.metrics.detection import detection_scores
     from obclip_cli.prompts.detect import records
@@ -115,8 +120,10 @@ def _detection(file: Path | None, taxonomy_name: str, config: Config) -> pd.Data
     return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy))
 
 
-def show(table: pd.DataFrame) -> None:
+def show(table: "pd.DataFrame") -> None:
     """Print a table for a person."""
+    import pandas as pd
+
     shown = Table(box=None, padding=(0, 2, 0, 0))
     for column in table.columns:
         is_number = pd.api.types.is_numeric_dtype(table[column])
@@ -130,5 +137,5 @@ def show(table: pd.DataFrame) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.3f}"
+        return "" if value != value else f"{value:.3f}"  # nan is not itself
     return f"[red]{value}[/]" if value == "LEAK" else str(value)

@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from obclip_cli.commands import options as o
-from obclip_cli.commands.first_use import ensure_secret
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError
 
@@ -35,12 +34,16 @@ def candidates(
         bool, typer.Option("--new-secret", help="Forget the client's secret and make another.")
     ] = False,
     as_json: o.AsJson = False,
+    show_config: o.ShowConfig = False,
 ) -> None:
     """Show the attributes found in a prompt, and the candidates that the cloud would see."""
     prompt, overrides = o.split_prompt(arguments or [])
+    config = o.compose_from(overrides, pair=pair, lambda_=lambda_)
+    if show_config:
+        o.print_config(config)
+        return
     if prompt is None:
         raise UserError('there is no prompt; type one, as in: obclip candidates "a woman firefighter with dark skin"')
-    config = o.compose_from(overrides, pair=pair, lambda_=lambda_)
     if new_secret:
         _replace_secret(config)
     facts = look_at(prompt, config)
@@ -80,7 +83,7 @@ def look_at(prompt: str, config: Config) -> dict[str, Any]:
     plain = check_prompt(prompt)
     found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates, find=find)
     fewest(len(found.prompts), privacy.lambda_)  # before a secret is made for a request that cannot be
-    ensure_secret(privacy)
+    o.ensure_secret(privacy)
     choice = Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(found)
     return {
         "prompt": plain,

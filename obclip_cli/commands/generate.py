@@ -14,7 +14,6 @@ from rich.progress import track
 from rich.table import Table
 
 from obclip_cli.commands import options as o
-from obclip_cli.commands.first_use import ensure_secret
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 from obclip_cli.runs import check_writable, environment, models, write_bytes, write_text
@@ -57,15 +56,13 @@ def generate(
     show_config: o.ShowConfig = False,
 ) -> None:
     """Generate images without telling the cloud who is in them."""
-    from obclip_cli.pipeline import ObCLIPPipeline
-
     prompt, overrides = o.split_prompt(arguments or [])
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point, lambda_=lambda_, seed=seed)
     if show_config:
-        from omegaconf import OmegaConf
-
-        typer.echo(OmegaConf.to_yaml(plain(config)), nl=False)
+        o.print_config(config)
         return
+    from obclip_cli.pipeline import ObCLIPPipeline
+
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder(prompts, config, count)
     check_prompts(prompts, config)
@@ -128,7 +125,7 @@ def check_prompts(prompts: list[str], config: Config) -> None:
         if not candidates.slots:
             names = ", ".join(taxonomy.attributes)
             _warn(f'"{prompt}" has no sensitive attribute ({names}): N = 1, there is nothing to hide behind')
-    ensure_secret(config.privacy)
+    o.ensure_secret(config.privacy)
 
 
 def _warn(message: str) -> None:

@@ -51,11 +51,7 @@ def list_pairs(as_json: o.AsJson = False) -> None:
 @app.command("pull", epilog=PULL_EPILOG)
 def pull(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = False) -> None:
     """Download both models of a pair from the Hugging Face hub, and say where they are."""
-    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
-
     config = pairs.compose_pair(pair, overrides or [])
-    if not as_json and are_progress_bars_disabled():
-        enable_progress_bars()
     found, out_of_reach = pairs.pull(config)
     if out_of_reach:
         Console(stderr=True).print(
@@ -76,9 +72,7 @@ def pull(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = Fals
 @app.command("check", epilog=CHECK_EPILOG)
 def check(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = False) -> None:
     """Load both models of a pair and check that the device can go on from the cloud's latents."""
-    from obclip_cli.diffusion.pairs import inspect_pair
-
-    facts = inspect_pair(pairs.compose_pair(pair, overrides or []))
+    facts = pairs.inspect_pair(pairs.compose_pair(pair, overrides or []))
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return

@@ -8,7 +8,8 @@ import typer
 from omegaconf import OmegaConf
 
 from obclip_cli.compose import compose_config
-from obclip_cli.config import Config, plain
+from obclip_cli.config import Config, PrivacyConfig, plain
+from obclip_cli.device.secret import make_on_first_use
 from obclip_cli.errors import UserError
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)]
@@ -48,6 +49,12 @@ def compose_from(overrides: list[str] | None, **options: Any) -> Config:
 def print_config(config: Config) -> None:
     """What `--cfg` prints: the configuration as a run folder holds it."""
     typer.echo(OmegaConf.to_yaml(plain(config)), nl=False)
+
+
+def ensure_secret(privacy: PrivacyConfig) -> None:
+    """Make the client's secret where there has to be one and never was, and say so; a lost one stays an error."""
+    if made := make_on_first_use(privacy):
+        typer.echo(f"made a client secret in {made}; keep it, for a new one makes new requests tell more", err=True)
 
 
 def split_prompt(arguments: list[str]) -> tuple[str | None, list[str]]:

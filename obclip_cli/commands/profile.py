@@ -53,6 +53,7 @@ def profile(
     repeats: Annotated[int, typer.Option("--repeats", help="Timed runs after the warm-up, for --latency.")] = 5,
     output: o.Output = None,
     as_json: o.AsJson = False,
+    show_config: o.ShowConfig = False,
 ) -> None:
     """Count multiply-accumulates, parameters and bytes of both sides."""
     _check(candidates, latency, random_weights, repeats)
@@ -62,6 +63,9 @@ def profile(
     from obclip_cli.cost.profile import profile_pair
 
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point)
+    if show_config:
+        o.print_config(config)
+        return
     facts = profile_pair(config, candidates)
     if latency:
         from obclip_cli.cost import latency as measured

@@ -8,8 +8,8 @@ import pandas as pd
 
 from obclip_cli.data import Sample
 from obclip_cli.data.pictures import Pictures
-from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
+from obclip_cli.resources import resolve
 
 ATTRIBUTES = ("gender", "tone", "role", "age")
 COLUMNS = ("file", "caption", *ATTRIBUTES)

@@ -10,8 +10,8 @@ from obclip_cli.data import Sample
 from obclip_cli.data.emoji import Emoji
 from obclip_cli.data.pictures import check_size, folder_of_pictures
 from obclip_cli.data.templates import load_templates
-from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
+from obclip_cli.resources import resolve
 
 
 class Portraits:

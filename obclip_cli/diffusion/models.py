@@ -1,30 +1,37 @@
 """Load one side of a pair: a stock diffusers pipeline from a folder or the Hugging Face hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler, LCMScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers.utils import logging as transformers_logging
 
 from obclip_cli.config import ModelConfig
 from obclip_cli.diffusion import hub
 from obclip_cli.errors import UserError
-from obclip_cli.resources import package_folder
-
-diffusers_logging.disable_progress_bar()
-transformers_logging.disable_progress_bar()
 
 # A repository's own scheduler may be of another kind (small-sd: DEIS), whose algorithm must not be taken over.
 OWN = {"dpm_solver": {"algorithm_type": "dpmsolver++", "solver_type": "midpoint"}}
 SCHEDULERS = {"dpm_solver": DPMSolverMultistepScheduler, "lcm": LCMScheduler}
 
 
-def resolve(path: str) -> str:
-    """A model's place: `package:NAME` for the weights in this package, a folder, or a hub id."""
-    if path.startswith("package:"):
-        return str(package_folder() / path.removeprefix("package:"))
-    return path
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Loading a model says nothing; afterwards both libraries show what they showed before."""
+    shown = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
+    downloads = not are_progress_bars_disabled()
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
+        (enable_progress_bars if downloads else disable_progress_bars)()
 
 
 def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPipeline:
@@ -36,6 +43,21 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
     Raises:
         UserError: the model is not there, its files are broken, or it has no UNet with down, mid and up blocks.
     """
+    with without_progress_bars():
+        pipeline = _loaded(model, dtype)
+    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
+        raise UserError(
+            f"{model.path} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
+            "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
+        )
+    pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(
+        pipeline.scheduler.config, **OWN.get(model.scheduler, {})
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def _loaded(model: ModelConfig, dtype: str) -> DiffusionPipeline:
     folder, *unet_folder = hub.folders(model)
     wanted = {"dtype": getattr(torch, dtype)}
     try:
@@ -47,22 +69,12 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
             variant = hub.variant_in(unet, model.variant)
             parts["unet"] = UNet2DConditionModel.from_pretrained(unet, variant=variant, **wanted)
         variant = hub.variant_in(folder, model.variant)
-        pipeline = DiffusionPipeline.from_pretrained(folder, variant=variant, **parts, **wanted)
+        return DiffusionPipeline.from_pretrained(folder, variant=variant, **parts, **wanted)
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"the model in {model.path} cannot be read ({reason[0][:160]}); replace its files by a whole copy"
         ) from error
-    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
-        raise UserError(
-            f"{model.path} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
-            "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
-        )
-    pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(
-        pipeline.scheduler.config, **OWN.get(model.scheduler, {})
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
 
 
 def check_same_latent_space(cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from diffusers import DiffusionPipeline
+from typing import TYPE_CHECKING, Any
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import ModelConfig, PairConfig
 from obclip_cli.diffusion import hub
-from obclip_cli.diffusion.architectures import parameters_of
-from obclip_cli.diffusion.models import check_same_latent_space, latent_shape, load_pipeline
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 # Stable Diffusion and SDXL: one latent for 8x8 pixels.
 PIXELS_PER_LATENT = 8
@@ -135,13 +134,17 @@ def inspect_pair(pair: PairConfig) -> dict[str, Any]:
     Raises:
         UserError: a model is not here or cannot be loaded, or the two latent spaces differ.
     """
+    from obclip_cli.diffusion.models import check_same_latent_space, load_pipeline
+
     require(pair)
     cloud, device = (load_pipeline(model, dtype=pair.dtype, device="cpu") for model in (pair.cloud, pair.device))
     check_same_latent_space(cloud, device)
     return {"pair": pair.name, "cloud": _facts(pair, pair.cloud, cloud), "device": _facts(pair, pair.device, device)}
 
 
-def _facts(pair: PairConfig, model: ModelConfig, pipeline: DiffusionPipeline) -> dict[str, Any]:
+def _facts(pair: PairConfig, model: ModelConfig, pipeline: "DiffusionPipeline") -> dict[str, Any]:
+    from obclip_cli.diffusion.models import latent_shape
+
     unet, copies = pipeline.unet, hub.copies(model)
     count = _count(unet)
     encoders = [pipeline.components[name] for name in ("text_encoder", "text_encoder_2") if name in pipeline.components]
@@ -165,6 +168,8 @@ def _facts(pair: PairConfig, model: ModelConfig, pipeline: DiffusionPipeline) ->
 
 def _is_of_architecture(count: int, model: ModelConfig) -> bool | None:
     """Whether costs counted from the pair's architecture file hold for this UNet."""
+    from obclip_cli.diffusion.architectures import parameters_of
+
     if model.architecture is None:
         return None
     return count == parameters_of(model.architecture.unet)

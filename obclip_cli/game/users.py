@@ -16,6 +16,7 @@ from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
 
 PRONOUNS = {"male": {"their": "his", "them": "him"}, "female": {"their": "her", "them": "her"}}
+WITHOUT_GENDER = {"their": "their", "them": "them"}
 MANY = 1024
 
 
@@ -86,7 +87,7 @@ class Users:
         chance = random.Random(f"{self.seed} {template} {values}")
         named = dict(zip(self.wordings, values, strict=True))
         words = {attribute: chance.choice(self.wordings[attribute][value]) for attribute, value in named.items()}
-        prompt = Template(template).substitute(words | PRONOUNS[named["gender"]])
+        prompt = Template(template).substitute(words | PRONOUNS.get(named.get("gender", ""), WITHOUT_GENDER))
         candidates = build_candidates(prompt, self.taxonomy, max_candidates=MANY)
         if {attribute: value for (_, attribute), value in candidates.slots.items()} != named:
             raise UserError(f'"{prompt}" is read as {candidates.slots}, not as {named}')

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.transforms.v2 import functional as vision
 
-from obclip_cli.diffusion.models import resolve
 from obclip_cli.errors import UserError
 from obclip_cli.metrics.features import Features
+from obclip_cli.resources import resolve
 from obclip_cli.runs import weights_digest
 
 CLASSES = "role"  # the head whose classes the inception score is taken over

@@ -47,6 +47,19 @@ def test_an_unknown_taxonomy_has_no_prompts() -> None:
         Users(type(emoji)("mine", emoji.attributes, emoji.forms), seed=0, repeats=0, others=0)
 
 
+def test_a_taxonomy_without_gender_is_played_in_neutral_pronouns(monkeypatch: pytest.MonkeyPatch) -> None:
+    emoji = load_taxonomy(taxonomy_path("emoji"))
+    mine = type(emoji)(
+        "mine", {"tone": emoji.attributes["tone"]}, tuple(f for f in emoji.forms if f.carries == ("tone",))
+    )
+    wordings = {"tone": {value: [f"{value} skin"] for value in mine.attributes["tone"]}}
+    prompts = {"mine": {"wordings": wordings, "templates": ["a cook with $tone, $their hat beside $them"]}}
+    monkeypatch.setattr("obclip_cli.game.users._read", lambda: prompts)
+    users = list(Users(mine, seed=0, repeats=1, others=0))
+    assert len(users) == len(wordings["tone"])
+    assert users[0].now.prompt == "a cook with light skin, their hat beside them"
+
+
 def test_what_is_recorded_holds_no_truth(arena: Arena, tmp_path: Path) -> None:
     """Whoever p* is, the server's record of it is the same; the truth lies in another file."""
     folder = arena.play("all", schemes_of(arena, ["all"], 0.1)["all"], tmp_path)
