@@ -11,8 +11,8 @@ import obclip_cli as obclip
 PAGE = Path(__file__).parent / "api.md"
 HEAD = """# API
 
-What `import obclip_cli as obclip` offers. Made from the docstrings by `python docs/make_api.py`; examples that run are in
-[python.md](python.md). λ is always how much better than 1/N the cloud may guess; multiply-accumulates are never FLOPs.
+What `import obclip_cli as obclip` offers. Made from the docstrings by `python docs/make_api.py`; for examples see
+[python.md](python.md).
 """
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 ITEM = re.compile(r"^ {4}(\S[^:]*): (.*)$")
