@@ -38,7 +38,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
-    """Options that stand before the command. `--debug` is read by `run`, which meets errors last."""
+    """Options before the command. `--debug` is read by `run`, where errors arrive."""
 
 
 app.command("generate", epilog=generate_command.EPILOG)(generate_command.generate)
@@ -59,7 +59,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def run() -> None:
-    """Run the command; what a user did wrong is one line and exit code 2."""
+    """Run the command; a user's error is one line and exit code 2."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -32,7 +32,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Pair:
-    """Both models and how they are run."""
+    """Both loaded models, their schedule and the cloud's batch."""
 
     cloud: DiffusionPipeline
     device: DiffusionPipeline
@@ -56,7 +56,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Ending:
-    """The second model's part; methods that agree in it share its work."""
+    """What the second model runs: prompts, steps, and whether it takes the solver's history."""
 
     words: tuple[str, ...]
     reached: int
@@ -66,7 +66,7 @@ class _Ending:
 
 @dataclass
 class _Way:
-    """Methods that share the first model's way from z_T: same model, words and accelerations."""
+    """What the first model runs from z_T, shared by all methods that differ only later."""
 
     first: DiffusionPipeline
     second: DiffusionPipeline
@@ -86,7 +86,7 @@ class _Way:
 
 
 class Batch:
-    """Some samples; runs what several methods share only once."""
+    """Some samples; steps that several methods have in common are run once."""
 
     def __init__(self, pair: Pair, samples: list[Sample], sets: list[CandidateSet], advance: Progress) -> None:
         self.pair, self.samples, self.sets, self.advance = pair, samples, sets, advance
@@ -100,7 +100,7 @@ class Batch:
         return tuple(candidates.prompts[candidates.index] for candidates in self.sets)
 
     def ways(self, methods: list[Method]) -> list[_Way]:
-        """What has to be run."""
+        """The first model's runs that the methods need, each with what follows it."""
         ways: dict[object, _Way] = {}
         for method in methods:
             divided = self.pair.split(method)
@@ -121,7 +121,7 @@ class Batch:
         return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)
 
     def run(self, methods: list[Method]) -> Iterator[tuple[list[str], torch.Tensor]]:
-        """(names of methods that agree, final latents) in some order."""
+        """(names of methods that give the same latents, final latents), in some order."""
         for way in self.ways(methods):
             stops = {ending.reached for ending in way.endings}
             reached = self._walk(way, stops) if way.sets is None else self._serve(way, stops)
@@ -146,7 +146,7 @@ class Batch:
         return reached
 
     def _serve(self, way: _Way, stops: set[int]) -> dict[int, State]:
-        """The same by the cloud's own server, one candidate set after the other."""
+        """The same through `CloudServer`, one candidate set after the other."""
         assert way.sets is not None
         server = CloudServer(way.first, batch=self.pair.batch, cache=way.cache)
         reached = {}
@@ -174,12 +174,12 @@ def load_pair(config: Config) -> Pair:
     return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
 
 
-DECODED = 16  # latents that the autoencoder takes at once
+DECODED = 16  # latents that the autoencoder decodes at once
 
 
 @dataclass(frozen=True)
 class Work:
-    """Samples, by their places in the dataset, and the methods whose images of them are to be made."""
+    """Samples, by their index in the dataset, and the methods that still need images of them."""
 
     places: tuple[int, ...]
     methods: tuple[Method, ...]
@@ -188,7 +188,7 @@ class Work:
 def outstanding(
     count: int, methods: list[Method], is_done: Callable[[str, int], bool], batch: int
 ) -> Iterator[list[Work]]:
-    """What is left to do, batch by batch: in a fresh batch all methods run together and share what they can."""
+    """The missing images, batch by batch; in a new batch all methods run together and share common steps."""
     for start in range(0, count, batch):
         groups: dict[tuple[str, ...], list[int]] = {}
         for place in range(start, min(start + batch, count)):
@@ -201,7 +201,7 @@ def outstanding(
 
 
 def samples_at_once(pair: Pair) -> int:
-    """Samples whose rows, two each with guidance, are as many as the cloud holds."""
+    """Samples in a batch: with guidance each has two of the rows that the cloud holds at once."""
     return max(1, pair.batch // 2)
 
 
@@ -212,7 +212,7 @@ def run_work(
 
     Args:
         sets: each sample's candidates.
-        advance: told how many step-rows have been run.
+        advance: called with the number of step-rows run since the last call.
     """
     for names, latents in _batch(pair, work, samples, sets, advance).run(list(work.methods)):
         parts = [decode(pair.device, part) for part in latents.split(DECODED)]
@@ -220,7 +220,7 @@ def run_work(
 
 
 def step_rows(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet]) -> int:
-    """How many step-rows `run_work` will report, for a progress bar."""
+    """Number of step-rows that `run_work` will report, for a progress bar."""
     batch = _batch(pair, work, samples, sets, lambda _: None)
     return sum(way.step_rows for way in batch.ways(list(work.methods)))
 
@@ -228,7 +228,7 @@ def step_rows(pair: Pair, work: Work, samples: list[Sample], sets: list[Candidat
 def generate_images(
     pair: Pair, samples: list[Sample], methods: list[Method], sets: list[CandidateSet], progress: ProgressBar
 ) -> dict[str, torch.Tensor]:
-    """All images in memory, for experiments that keep none: name -> uint8 (n, 3, H, W)."""
+    """All images in memory, for experiments that store none: name -> uint8 (n, 3, H, W)."""
     batches = outstanding(len(samples), methods, lambda *_: False, samples_at_once(pair))
     works = [work for batch in batches for work in batch]
     advance = progress("images", sum(step_rows(pair, work, samples, sets) for work in works))

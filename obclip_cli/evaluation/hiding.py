@@ -1,4 +1,4 @@
-"""What is sent of a whole dataset, as the configured privacy asks for it."""
+"""The candidates that are sent for each prompt of a dataset, under the configured privacy."""
 
 import hashlib
 import random
@@ -15,7 +15,7 @@ from obclip_cli.prompts.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Hidden:
-    """A dataset's prompts with what the cloud is sent for each.
+    """A dataset's prompts, and the candidates that the cloud is sent for each.
 
     Attributes:
         samples, sets: in one order. Samples without labels take them from their prompt.

@@ -29,7 +29,7 @@ from obclip_cli.pipeline import overrides_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar, progress_bars
 
-# Settings of a dataset that scores depend on, and that captions say.
+# Settings of a dataset that change scores; captions name them.
 DATASET_FACTS = ("size", "crop", "jpeg", "captions", "references")
 
 
@@ -62,7 +62,7 @@ def run_benchmark(
     progress: ProgressBar,
     cloud_only: tuple[StoredImages, list[Sample]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, StoredImages], list[Sample]]:
-    """Generate and score, going on where an earlier call stopped; a finished run is only read.
+    """Generate and score. A run that was stopped resumes, a finished one is only read.
 
     Started by accelerate's launcher, every process makes a share of the images and the first one scores them.
 
@@ -85,7 +85,7 @@ def run_benchmark(
 
 
 def caption(config: Config, folder: Path) -> str:
-    """What stands over a run's table: what was run, and who gave which score."""
+    """The caption of a run's table: dataset, pair, sizes, and which network each score comes from."""
     run = RunFolder(folder, config, [])
     by = run.metrics["examiner"]
     judged = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
@@ -101,7 +101,7 @@ def caption(config: Config, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Scoring:
-    """What scores are made with."""
+    """What scores are computed from."""
 
     dataset: Dataset
     extractor: FeatureExtractor
@@ -109,7 +109,7 @@ class _Scoring:
 
 
 class _Evaluation:
-    """An unfinished run."""
+    """A run that is not finished."""
 
     def __init__(
         self, run: RunFolder, progress: ProgressBar, cloud_only: tuple[StoredImages, list[Sample]] | None
@@ -117,7 +117,7 @@ class _Evaluation:
         self.run, self.config, self.progress, self.cloud_only = run, run.config, progress, cloud_only
 
     def complete(self) -> None:
-        """Make what is missing, then score it."""
+        """Generate the missing images, then score all of them."""
         sharing = processes()
         dataset = load_dataset(self.config.dataset)
         taxonomy = load_taxonomy(taxonomy_path(self.config.pair.taxonomy))
@@ -138,7 +138,7 @@ class _Evaluation:
         sharing.wait_for_everyone()
 
     def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
-        """Before any image is made, so that what cannot be scored is said at once."""
+        """Done before any image is generated, so that missing networks or references fail early."""
         extractor = load_extractor(self.config)
         reference = reference_features(dataset.references(self.config.seed), extractor)
         if len(reference) == 1:
@@ -146,7 +146,7 @@ class _Evaluation:
         return _Scoring(dataset, extractor, reference)
 
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
-        """This process's share of the missing images; whole batches, so that sharing changes none of them."""
+        """This process's share of the missing images, in whole batches, so that sharing changes no image."""
         count, images = len(hidden.samples), self.run.images
         size = min(samples_at_once(pair), -(-count // sharing.num_processes))
         batches = list(outstanding(count, self.run.methods, lambda name, place: images[name].has(place), size))
@@ -160,7 +160,7 @@ class _Evaluation:
                         images[name].write(place, image)
 
     def _scored(self) -> set[str]:
-        """Methods whose scores are there, and all the images that they are of."""
+        """Methods that are scored already and whose images are all on disk."""
         found = self.run.metrics["methods"]
         return {name for name, images in self.run.images.items() if name in found and images.are_complete}
 
@@ -190,7 +190,7 @@ class _Evaluation:
         return measure(scoring.extractor, batches, self.run.samples, nearest)
 
     def _compared(self) -> StoredImages | None:
-        """The cloud's own images of the same noise."""
+        """The large model's images from the same noise."""
         own = [method.name for method in self.run.methods if is_cloud_only(method, self.config)]
         if own or self.cloud_only is None:
             return self.run.images[own[0]] if own else None
@@ -237,7 +237,7 @@ def _described(method: Method, pair: Pair, hidden: Hidden) -> dict[str, Any]:
 
 
 def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, measured: Measurements) -> pd.DataFrame:
-    """One row a prompt."""
+    """Per-image results, one row for each prompt."""
     cost = cache(lambda candidates: pair.macs(method, candidates))
     rows = []
     for place, (sample, found) in enumerate(zip(hidden.samples, hidden.sets, strict=True)):
@@ -272,15 +272,15 @@ def _names(extractor: FeatureExtractor) -> dict[str, str]:
     return {"features": extractor.features_by, "clip": extractor.clip_by, "attributes": extractor.attributes_by}
 
 
-PATIENCE = timedelta(days=7)  # how long they wait for the slowest
+PATIENCE = timedelta(days=7)  # how long processes wait for the slowest one
 
 
 def processes() -> PartialState:
-    """This process's place among them."""
+    """Which of the launched processes this is."""
     return PartialState(timeout=PATIENCE)
 
 
 def is_first() -> bool:
-    """Whether this process is the one that scores and speaks."""
+    """Whether this process scores and prints."""
     first: bool = processes().is_main_process
     return first

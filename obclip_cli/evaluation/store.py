@@ -1,4 +1,4 @@
-"""The folder of one evaluation: what is finished in it, and what it may be continued with.
+"""The folder of one evaluation: which parts are finished, and which settings it may be resumed with.
 
 config.yaml, environment.json   what was asked for, and where it ran
 methods.json, samples.json      the methods with their models' weights; the prompts with their noise
@@ -37,7 +37,7 @@ class RunFolder:
         self.names = [method.name for method in methods]
 
     def check(self) -> None:
-        """Refuse a folder that this run must not go on in.
+        """Refuse a folder that holds another run.
 
         Raises:
             UserError: it holds a run of another configuration, other methods or other weights.
@@ -49,21 +49,21 @@ class RunFolder:
 
     @cached_property
     def _described(self) -> dict[str, Any]:
-        """What `methods.json` holds."""
+        """The content of `methods.json`."""
         return {"methods": [asdict(method) for method in self.methods], "weights": pair_weights(self.config.pair)}
 
     @property
     def _mark_folder(self) -> Path:
-        """Beside the images, which are not committed either; the run folder's own mark is the experiment's."""
+        """The folder of the mark of a finished run: that of the images, as neither is committed to git."""
         return self.folder / "images"
 
     @property
     def is_finished(self) -> bool:
-        """Whether every score is there, made here with the weights that are here now."""
+        """Whether all scores are stored and come from the weights that are present now."""
         return (self.folder / "scores.csv").exists() and runs.is_finished(self._mark_folder, self.config)
 
     def start(self, samples: list[Sample], left_out: Mapping[str, str]) -> None:
-        """Write what the run is about.
+        """Write the run's configuration, methods and prompts.
 
         Args:
             left_out: prompts that no method is run on, and why.
@@ -86,7 +86,7 @@ class RunFolder:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Prompts that no method was run on, and why."""
+        """Prompts that were left out of every method, and why."""
         found: dict[str, str] = runs.read_json(self.folder / "samples.json")["left_out"]
         return found
 
@@ -97,13 +97,13 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """`examiner` (who gave which score) and `methods` (name -> score -> value, low, high) so far."""
+        """`examiner` (which network each score comes from) and `methods` (name -> score -> value, low, high) so far."""
         path = self.folder / "metrics.json"
         found: dict[str, Any] = runs.read_json(path) if path.exists() else {"examiner": {}, "methods": {}}
         return found
 
     def add_scores(self, name: str, rows: pd.DataFrame, found: dict[str, Estimate], examiner: dict[str, str]) -> None:
-        """Store one method's rows (one a prompt) and scores."""
+        """Store one method's scores, and its rows, one for each prompt."""
         metrics = self.metrics
         results = self.folder / "results.csv"
         if results.exists():
@@ -115,7 +115,7 @@ class RunFolder:
         runs.write_text(self.folder / "metrics.json", _as_json(metrics))
 
     def finish(self, table: pd.DataFrame) -> None:
-        """Write `scores.csv`, after which the run is never made again."""
+        """Write `scores.csv`; from then on the run is only read."""
         runs.write_text(self.folder / "scores.csv", table.to_csv(index=False))
         runs.mark_finished(self._mark_folder, self.config)
 
@@ -126,7 +126,7 @@ class RunFolder:
 
 
 def run_name(config: Config, methods: list[Method]) -> str:
-    """A folder name that says what was run: dataset, pair and a hash of everything else, weights included."""
+    """The run's folder name: dataset, pair, and a hash of everything else, weights included."""
     digest = runs.run_digest(config, [differing(asdict(method), Method) for method in methods])
     return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{digest}"
 
@@ -137,7 +137,7 @@ def _identity(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(estimate: Estimate) -> dict[str, Any]:
-    """Without nan, which JSON does not have."""
+    """nan as null, as JSON has no nan."""
     found = {key: None if value != value else value for key, value in asdict(estimate).items()}
     return {key: value for key, value in found.items() if key != "draws" or value}
 

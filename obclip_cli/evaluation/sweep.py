@@ -37,12 +37,12 @@ LAUNCHERS = {"joblib": "joblib", "submitit": "submitit_local", "ray": "ray"}  # 
 
 
 def settings_of(overrides: list[str]) -> list[str]:
-    """Without those of Hydra itself, such as the launcher, which change no result."""
+    """Settings without Hydra's own, such as the launcher, which change no result."""
     return [override for override in overrides if not override.lstrip("+").startswith("hydra")]
 
 
 def sweep(overrides: list[str], folder: Path) -> None:
-    """Run every combination; jobs that fail are told apart by their `job.json` and stop no other.
+    """Run every combination. A job that fails says so in its `job.json` and stops no other.
 
     Args:
         overrides: Hydra's, with several values where a setting is swept.
@@ -78,7 +78,7 @@ def first_combination(overrides: list[str]) -> Config:
 
 
 def _values(override: str) -> list[str]:
-    """Each value as an override of its own; none for Hydra's own settings and for values that Hydra finds itself."""
+    """One override for each value; none for Hydra's own settings and for values that a Hydra plug-in chooses."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException as error:
@@ -103,7 +103,7 @@ def _checked_launcher(override: str) -> str:
 
 
 def begin(folder: Path, overrides: list[str]) -> None:
-    """Write down what is asked for; the same sweep goes on in its folder.
+    """Store the sweep's settings; the same sweep resumes in its folder.
 
     Raises:
         UserError: the folder holds another sweep.
@@ -142,7 +142,7 @@ def _job(composed: DictConfig) -> None:
     try:
         facts |= score_job(typed(composed), place.parent.parent, job.job.num)
         del facts["error"]
-    except Exception as error:  # other jobs go on, whatever went wrong with this one
+    except Exception as error:  # a failed job must not stop the others
         facts["error"] = f"{'' if isinstance(error, UserError) else type(error).__name__ + ': '}{error}".strip()
     _write(place, facts)
 
@@ -172,7 +172,7 @@ def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
 
 
 def baseline_config(config: Config) -> Config:
-    """What the ends of the scale depend on: neither who runs which steps, nor caches, nor lambda."""
+    """The settings that the baselines depend on: neither the split, nor caches, nor lambda."""
     hybrid = HybridConfig(steps=config.hybrid.steps, switch_point=0)
     strategy = "none" if config.privacy.strategy == "none" else "all"
     privacy = replace(config.privacy, strategy=strategy, lambda_=0.0, epsilon=None)
@@ -180,7 +180,7 @@ def baseline_config(config: Config) -> Config:
 
 
 def _alone(config: Config, methods: list[Any], folder: Path, bar: ProgressBar, cloud_only: Any = None) -> Any:
-    """A run that no other job of the sweep makes at the same time; who comes second only reads it."""
+    """A run behind a lock: one job of the sweep makes it, the others wait and read it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         return run_benchmark(config, methods, folder, bar, cloud_only)

@@ -30,7 +30,7 @@ class SweepReport:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """The rows that are no baselines."""
+        """The rows of the swept method, without baselines."""
         return self.table[~self.table["method"].isin(BASELINES)]
 
     @property
@@ -40,7 +40,7 @@ class SweepReport:
 
 
 def read_sweep(folder: Path) -> SweepReport:
-    """Everything that the jobs of a sweep have left."""
+    """Read the results of all jobs of a sweep."""
     paths = sorted(folder.glob("jobs/*/job.json"), key=lambda path: int(path.parent.name))
     jobs = [read_json(path) for path in paths]
     settings = [_settings(job["overrides"]) for job in jobs]
@@ -80,7 +80,7 @@ def _settings(overrides: list[str]) -> dict[str, str]:
 
 
 def _common(settings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Values that all have in common; None where they differ."""
+    """Values that are equal in all; None where they differ."""
     first = settings[0]
     return {key: value if all(own[key] == value for own in settings) else None for key, value in first.items()}
 

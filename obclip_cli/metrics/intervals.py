@@ -1,4 +1,4 @@
-"""95 % intervals: a score is an estimate from so many images, and says how well it is known."""
+"""95 % intervals: a score is an estimate from a finite number of images, and its interval says how well it is known."""
 
 from dataclasses import dataclass
 from math import inf, nan

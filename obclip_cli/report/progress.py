@@ -19,7 +19,7 @@ ProgressBar = Callable[[str, int], Callable[[int], None]]
 
 @contextmanager
 def progress_bars() -> Iterator[ProgressBar]:
-    """A maker of bars: bar(what, total) gives a function that is told of progress."""
+    """A function that adds bars: bar(name, total) returns a function to call with each advance."""
     with _display() as progress:
         yield lambda what, total: _task(progress, what, total)[1]
 

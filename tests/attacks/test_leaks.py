@@ -10,25 +10,16 @@ from obclip_cli.game.scoring import NOT_APPLICABLE
 from tests.attacks.conftest import Verdicts, is_leak
 
 TEXT_ATTACKS = ("prior", "position", "surface", "context", "intersection-repeated", "intersection-different")
-PLANTED = {
-    "own-first": "position",
-    "own-spelling": "surface",
-    "own-pronouns": "context",
-    "own-download": "traffic",
-    "own-time": "timing",
-    "fresh": "intersection-repeated",
-}
 
 
-def test_every_planted_leak_says_what_catches_it(arena: Arena) -> None:
-    assert {n: s.caught_by for n, s in schemes_of(arena, [], 0.1).items() if s.caught_by} == PLANTED
-
-
-@pytest.mark.parametrize(("scheme", "attack"), PLANTED.items())
-def test_planted_leaks_are_caught_and_the_repaired_scheme_is_not(verdicts: Verdicts, scheme: str, attack: str) -> None:
-    assert is_leak(verdicts(scheme, attack))
-    assert not is_leak(verdicts("all", attack))
-    assert not is_leak(verdicts("bucket", attack))
+def test_planted_leaks_are_caught_and_the_repaired_schemes_are_not(arena: Arena, verdicts: Verdicts) -> None:
+    """A leak is a scheme that names the attack meant for it: a new one is tested here without another word."""
+    planted = {name: scheme.caught_by for name, scheme in schemes_of(arena, [], 0.1).items() if scheme.caught_by}
+    assert len(planted) >= 6
+    for name, attack in planted.items():
+        assert is_leak(verdicts(name, attack)), name
+        assert not is_leak(verdicts("all", attack)), attack
+        assert not is_leak(verdicts("bucket", attack)), attack
 
 
 @pytest.mark.parametrize("attack", [*TEXT_ATTACKS, "inversion"])
