@@ -40,8 +40,7 @@ class Workshop:
 
     def __init__(self, folder: Path, steps: int | None = None) -> None:
         self.folder, self.models, self.steps = folder, folder / "models", steps
-        self.table = art.build(folder)
-        self.images: np.ndarray = np.load(folder / "images.npy")
+        self.table, self.images = art.build(folder)
         self.tokenizer = self._tokenizer()
 
     @property

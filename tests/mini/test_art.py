@@ -1,10 +1,13 @@
 """Reading labels and captions from CLDR names; what is held out."""
 
+import re
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from obclip_cli.config import taxonomy_path
-from obclip_cli.mini.art import STYLES, TONES, Art, arts_of, is_held_out, person_labels, read_table
+from obclip_cli.mini.art import STYLES, TONES, Art, arts_of, as_drawn, is_held_out, person_labels, read_table
 from obclip_cli.mini.captions import prompt, wordings
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.prompts.detect import detect
@@ -71,13 +74,27 @@ def test_a_tenth_of_the_combinations_is_held_out_and_only_toned_people() -> None
     assert not any(is_held_out(firefighter(role=f"role {i}", tone="")) for i in range(200))
 
 
+def test_fluent_3d_pictures_get_the_tone_that_they_show() -> None:
+    def shown(style: str = "fluent-3d", **changes: str) -> str | None:
+        art = as_drawn(replace(firefighter(), style=style, **changes))
+        return art.tone if art else None
+
+    assert [shown(tone=tone) for tone in TONES] == ["light", "medium", "medium-light", "medium-dark", "dark"]
+    assert shown(tone="medium", category="body") == "medium-light"
+    assert shown(tone="medium", label="woman technologist") == "medium"
+    assert shown(tone="medium", category="group") == "medium"
+    assert shown(tone="medium", style="noto") == "medium"
+    assert shown(tone="dark", label="person mountain biking") is None
+
+
 def test_the_packaged_reference_set_is_held_out_people_with_usable_prompts() -> None:
     table = read_table(package_folder() / "mini" / "weights" / "reference" / "captions.csv")
     assert len(table) > 300 and set(table["style"]) == set(STYLES) and set(table["tone"]) == set(TONES)
     taxonomy = load_taxonomy(taxonomy_path("emoji"))
     kind = {"category": "person", "kind": "noun", "hexcode": "", "label": ""}
-    for art in arts_of(table.drop(columns=["file", "caption"]).assign(**kind)):
-        assert is_held_out(art)
+    named = [TONES["bcdef".index(re.search(r"-1f3f([b-f])", file)[1])] for file in table["file"]]  # type: ignore[index]
+    for art, tone in zip(arts_of(table.drop(columns=["file", "caption"]).assign(**kind)), named, strict=True):
+        assert is_held_out(replace(art, tone=tone))
     for caption in table["caption"]:
         found = build_candidates(caption, taxonomy, max_candidates=64)
         assert found.prompts[found.index] == caption
