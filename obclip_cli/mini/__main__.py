@@ -1,11 +1,16 @@
 """Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
 
-Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device, release, card.
-Stop with Ctrl-C or SIGTERM at any time; the next call goes on from the last checkpoint. Several processes may share a
-stage: `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`.
+Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device; then check, release
+and card. Stop with Ctrl-C or SIGTERM; the next call resumes from the last checkpoint. To end early, resume with
+`--steps` five quarters of the steps reached: the rate decays over the last fifth. Several processes may share a stage:
+`torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`. Where there is a GPU it is used; `art.npz` in
+the folder spares that machine npm, `--batch` fills its memory.
 """
 
+import json
 import os
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -22,11 +27,11 @@ from obclip_cli.compose import compose_config
 from obclip_cli.evaluation.methods import baselines_and_obclip
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
-from obclip_cli.mini import art, autoencoder, captions, card, device_training, diffusion_training, judge
+from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
 from obclip_cli.mini.pipeline_folders import save_pipeline
 from obclip_cli.mini.reference import write_reference
-from obclip_cli.mini.released import adopt, keep_record
-from obclip_cli.mini.training import Recipe, processes
+from obclip_cli.mini.released import adopt, keep_record, start_of_cloud
+from obclip_cli.mini.training import processes
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
 
@@ -35,11 +40,11 @@ class Workshop:
     """The build folder: data, checkpoints and finished models of the embedded pair.
 
     Args:
-        steps: train for so many steps instead of the recipe's.
+        changes: what to train with instead of the recipe's (steps, batch_size ...).
     """
 
-    def __init__(self, folder: Path, steps: int | None = None) -> None:
-        self.folder, self.models, self.steps = folder, folder / "models", steps
+    def __init__(self, folder: Path, changes: Mapping[str, int]) -> None:
+        self.folder, self.models, self.changes = folder, folder / "models", changes
         self.table, self.images = art.build(folder)
         self.tokenizer = self._tokenizer()
 
@@ -47,9 +52,6 @@ class Workshop:
     def seen(self) -> np.ndarray:
         """Which pictures may be trained on, (n,) bool."""
         return ~self.table["held_out"].to_numpy()
-
-    def _recipe(self, recipe: Recipe) -> Recipe:
-        return recipe if self.steps is None else replace(recipe, steps=self.steps)
 
     def _tokenizer(self) -> CLIPTokenizer:
         place = self.folder / "tokenizer"
@@ -59,19 +61,20 @@ class Workshop:
         return CLIPTokenizer.from_pretrained(place)
 
     def train_autoencoder(self) -> None:
-        recipe = self._recipe(autoencoder.RECIPE)
+        recipe = replace(autoencoder.RECIPE, **self.changes)
         model = autoencoder.train(self.images, self.table, self.folder / "autoencoder", recipe)
         if model is not None:
             model.save_pretrained(self.models / "vae")
 
     def train_judge(self) -> None:
-        recipe = self._recipe(judge.RECIPE)
+        recipe = replace(judge.RECIPE, **self.changes)
         trained = judge.train(self.images, self.table, self.tokenizer, self.folder / "judge", recipe)
         if trained is not None:
             judge.save(*trained, self.tokenizer, self.models / "judge")
 
     def train_cloud(self) -> None:
-        recipe = self._recipe(diffusion_training.RECIPE)
+        released = start_of_cloud(self.folder / "cloud").exists()
+        recipe = replace(diffusion_training.CONTINUED if released else diffusion_training.RECIPE, **self.changes)
         trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud", recipe)
         if trained is not None:
             unet, text_encoder = trained
@@ -80,7 +83,7 @@ class Workshop:
 
     def train_device(self) -> None:
         unet, text_encoder = self._cloud()
-        recipe = self._recipe(device_training.RECIPE)
+        recipe = replace(device_training.RECIPE, **self.changes)
         trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device", recipe)
         if trained is not None:
             trained.save_pretrained(self.models / "device")
@@ -88,20 +91,18 @@ class Workshop:
     def release(self) -> None:
         """Put all models into the package, with the held-out art as the reference set."""
         weights = package_folder() / "mini" / "weights"
-        unet, text_encoder = self._cloud()
+        unet, *others = self._cloud_parts()
         device = UNet2DConditionModel.from_pretrained(self.models / "device")
-        save_pipeline(weights / "mini-cloud", unet, self._vae(), text_encoder, self.tokenizer)
-        save_pipeline(weights / "mini-device", device, self._vae(), text_encoder, self.tokenizer)
-        (weights / "judge").mkdir(parents=True, exist_ok=True)
-        for path in (self.models / "judge").iterdir():
-            (weights / "judge" / path.name).write_bytes(path.read_bytes())
+        save_pipeline(weights / "mini-cloud", unet, *others)
+        save_pipeline(weights / "mini-device", device, *others)
+        shutil.copytree(self.models / "judge", weights / "judge", dirs_exist_ok=True)
         write_reference(weights / "reference", self.table, self.images)
         keep_record(self.folder, STAGES)
 
     def write_card(self) -> None:
-        """Score the released weights on 500 prompts and describe them."""
+        """Score the released weights on 1,000 prompts and describe them."""
         weights = package_folder() / "mini" / "weights"
-        config = compose_config(["pair=mini", "dataset=emoji", "dataset.limit=500"])
+        config = compose_config(["pair=mini", "dataset=emoji", f"dataset.limit={card.PROMPTS}"])
         methods = baselines_and_obclip(config, (5, 10))
         place = self.folder / "scores" / run_name(config, methods)  # new weights get a run of their own
         with progress_bars() as bar:
@@ -114,8 +115,21 @@ class Workshop:
             cloud=UNet2DConditionModel.from_pretrained(weights / "mini-cloud" / "unet"),
             device=UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet"),
             scores=pd.read_csv(place / "scores.csv"),
+            compared=pd.read_csv(self.folder / "check" / "scores.csv", index_col="model"),
             guidance_scale=config.pair.guidance_scale,
         )
+
+    def check(self) -> None:
+        """Compare the cloud model, finished or not, with the released one on held-out prompts."""
+        place, done = self.folder / "check", json.loads((self.folder / "cloud" / "progress.json").read_text())
+        save_pipeline(place / f"step-{done['steps']:06}" / "cloud", *self._cloud_parts())
+        write_reference(place / "reference", self.table, self.images)
+        clouds = {folder.parent.name: str(folder) for folder in sorted(place.glob("step-*/cloud"))}
+        typer.echo(check.compare(place, clouds, judge=str(self.models / "judge")).to_string())
+
+    def _cloud_parts(self) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTokenizer]:
+        unet, text_encoder = self._cloud()
+        return unet, self._vae(), text_encoder, self.tokenizer
 
     def _vae(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.models / "vae")
@@ -132,7 +146,9 @@ class Workshop:
         place = self.folder / "latents.pt"
         if not place.exists():
             vae = self._vae()
-            torch.save(autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor, place)
+            partial = place.with_suffix(f".{processes()[0]}")  # every process makes its own, the last one stays
+            torch.save(autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor, partial)
+            partial.replace(place)
         latents = torch.load(place, weights_only=True)
         return diffusion_training.Examples.of(latents, self.table[self.seen], self.tokenizer)
 
@@ -148,10 +164,11 @@ STAGES = {
 def main(
     folder: Annotated[Path, typer.Option(help="Where data and checkpoints are kept.")] = Path("build/mini"),
     only: Annotated[
-        list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, release, card.")
+        list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, check, release, card.")
     ] = None,
     from_released: Annotated[bool, typer.Option(help="Without checkpoints: go on from the package's weights.")] = False,
     steps: Annotated[int | None, typer.Option(help="Train for so many steps instead of the recipe's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Examples a step instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:
     """Train the embedded pair, or go on where it stopped."""
@@ -161,7 +178,7 @@ def main(
         torch.set_num_threads(threads)
     if from_released and not (folder / "cloud" / "checkpoint.pt").exists():
         adopt(folder)
-    workshop = Workshop(folder, steps)
+    workshop = Workshop(folder, {key: n for key, n in (("steps", steps), ("batch_size", batch)) if n is not None})
     for name, (model, train) in STAGES.items():
         if (only and name not in only) or (workshop.models / model).exists():
             continue
@@ -171,7 +188,7 @@ def main(
         if not (workshop.models / model).exists():
             typer.echo(f"stopped in stage {name}; the same command goes on from its checkpoint")
             raise typer.Exit(130)
-    for name, finish in {"release": Workshop.release, "card": Workshop.write_card}.items():
+    for name, finish in {"check": Workshop.check, "release": Workshop.release, "card": Workshop.write_card}.items():
         if not only or name in only:
             finish(workshop)
 

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional as F
 
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
 RECIPE = Recipe(steps=4000, batch_size=32, learning_rate=2e-3, weight_decay=1e-4)
 CROP = 32  # the model is convolutional: crops give more varied edges a second than whole pictures
@@ -52,7 +52,7 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
     seen = images[~table["held_out"].to_numpy()]
 
     def loss(generator: torch.Generator) -> Losses:
-        batch = random_crops(seen, recipe.share, generator).contiguous(memory_format=torch.channels_last)
+        batch = random_crops(seen, recipe.share, generator).to(compute_device(), memory_format=torch.channels_last)
         with autocast(batch.device):
             posterior = model.encode(batch).latent_dist
             decoded = model.decode(posterior.sample(generator)).sample
@@ -66,7 +66,7 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
     if not training.run():
         return None
     training.use_average()
-    latents = encode(model, seen[:: len(seen) // 1000])
+    latents = encode(model.cpu(), seen[:: len(seen) // 1000])
     model.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     return model
 

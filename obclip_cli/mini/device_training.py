@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from obclip_cli.mini.diffusion_training import NOISE, Examples, noised
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
 RECIPE = Recipe(steps=1500, batch_size=64, learning_rate=1e-3)
 FEATURE_WEIGHT = 0.2
@@ -83,20 +83,21 @@ def train_device(
 ) -> UNet2DConditionModel | None:
     """Distil the cloud UNet into the device UNet; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
+    place = compute_device()
     device = create_device(cloud).to(memory_format=torch.channels_last)
     scheduler = DDPMScheduler(**NOISE)
-    cloud.requires_grad_(False).eval()
-    text_encoder.requires_grad_(False).eval()
+    cloud.to(place).requires_grad_(False).eval()
+    text_encoder.to(place).requires_grad_(False).eval()
     teacher = BlockOutputs([cloud.down_blocks[0], cloud.up_blocks[1], cloud.up_blocks[2]])
     student = BlockOutputs([device.down_blocks[0], device.up_blocks[0], device.up_blocks[1]])
 
     def loss(generator: torch.Generator) -> Losses:
         latents, tokens = examples.batch(recipe.share, generator)
-        noisy, timesteps, velocity = noised(scheduler, latents, generator)
-        with autocast(latents.device):
+        noisy, timesteps, velocity = (part.to(place) for part in noised(scheduler, latents, generator))
+        with autocast(place):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             with torch.no_grad():
-                embeds = text_encoder(tokens).last_hidden_state
+                embeds = text_encoder(tokens.to(place)).last_hidden_state
                 taught = cloud(noisy, timesteps, embeds).sample
             predicted = device(noisy, timesteps, embeds).sample
         features = [

@@ -21,7 +21,7 @@ from transformers import CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, choose
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, choose, compute_device
 
 RECIPE = Recipe(steps=1800, batch_size=96, learning_rate=2e-3, weight_decay=0.05, ema_decay=0.998)
 PEOPLE_SHARE = 0.8
@@ -98,7 +98,7 @@ def train(
     clip = open_clip.CLIP(**config)
     clip.visual.to(memory_format=torch.channels_last)
     judge = JudgeInTraining(clip, {name: len(classes) for name, classes in labels.names.items()})
-    contrastive = open_clip.ClipLoss()
+    contrastive, device = open_clip.ClipLoss(), compute_device()
     seen = torch.from_numpy((~table["held_out"]).to_numpy(copy=True))
     person = torch.from_numpy((table["category"] == "person").to_numpy(copy=True))
     people, others = (seen & person).nonzero().flatten(), (seen & ~person).nonzero().flatten()
@@ -110,19 +110,21 @@ def train(
         picks = torch.randint(1_000_000, (len(rows),), generator=generator).tolist()
         captions = [texts[row][pick % len(texts[row])] for row, pick in zip(rows.tolist(), picks, strict=True)]
         pixels = torch.from_numpy(images[rows.numpy()]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        with autocast(pixels.device):
-            changed = augment(pixels, generator).contiguous(memory_format=torch.channels_last)
-            features = judge.clip.encode_image(changed, normalize=True)
-            text_features = judge.clip.encode_text(tokenize(tokenizer, captions), normalize=True)
+        changed = augment(pixels, generator).contiguous(memory_format=torch.channels_last)
+        with autocast(device):
+            features = judge.clip.encode_image(changed.to(device), normalize=True)
+            text_features = judge.clip.encode_text(tokenize(tokenizer, captions).to(device), normalize=True)
             losses = {"contrastive": contrastive(features, text_features, judge.clip.logit_scale.exp().clamp(max=100))}
             for name, head in judge.heads.items():
-                losses[name] = F.cross_entropy(head(10 * features), labels.classes[name][rows], ignore_index=-1)
+                wanted = labels.classes[name][rows].to(device)
+                losses[name] = F.cross_entropy(head(10 * features), wanted, ignore_index=-1)
         return losses
 
     training = Training("judge", judge, recipe, folder, loss)
     if not training.run():
         return None
     training.use_average()
+    judge.cpu()
     recompute_batch_statistics(judge, images, people)
     return judge, labels
 

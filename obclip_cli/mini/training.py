@@ -48,6 +48,11 @@ def autocast(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 
+def compute_device() -> torch.device:
+    """The GPU where there is one; the same code and the same random numbers run on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def processes() -> tuple[int, int]:
     """(rank, number) of processes that train together.
 
@@ -76,7 +81,8 @@ class Training:
     """
 
     def __init__(self, name: str, model: nn.Module, recipe: Recipe, folder: Path, loss: Callable[..., Losses]) -> None:
-        self.name, self.model, self.recipe, self.folder, self.loss = name, model, recipe, folder, loss
+        self.name, self.recipe, self.folder, self.loss = name, recipe, folder, loss
+        self.model = model.to(compute_device())
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
@@ -94,7 +100,7 @@ class Training:
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, weights_only=True, map_location=compute_device())
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema.load_state_dict(state["ema"])

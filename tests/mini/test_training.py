@@ -1,16 +1,21 @@
 """The training loop resumes exactly; the device is cut from the cloud; the packaged models load as diffusers'."""
 
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import nn
 
 from obclip_cli.cost.macs import pass_macs
+from obclip_cli.data import Sample
+from obclip_cli.mini import check
+from obclip_cli.mini.check import right_tones
 from obclip_cli.mini.device_training import BlockOutputs, create_device
-from obclip_cli.mini.diffusion_training import create_cloud
+from obclip_cli.mini.diffusion_training import NOISE, OFTENER, capped_snr_weights, create_cloud, draw_weights
 from obclip_cli.mini.training import Losses, Recipe, Training
 from obclip_cli.resources import package_folder
 
@@ -57,6 +62,41 @@ def test_learning_rate_warms_up_stays_and_decays(tmp_path: Path) -> None:
     for training.step in range(100):
         rates.append(training.learning_rate())
     assert rates[0] < rates[3] < 0.05 and rates[5] == rates[79] == 0.05 and 0 < rates[99] < 0.005
+
+
+def test_tones_are_drawn_evenly_within_styles_however_many_pictures_there_are() -> None:
+    groups = [("noto", "dark")] * 7 + [("noto", "")] * 2 + [("fluent-3d", "medium")] + [("fluent-3d", "light")] * 3
+    table = pd.DataFrame(groups, columns=["style", "tone"]).assign(category="person", label="cook")
+    table = pd.concat([table, pd.DataFrame([{"style": "noto", "tone": "", "category": "other", "label": "ball"}])])
+    weights = pd.Series(draw_weights(table.reset_index(drop=True)).tolist())
+    shares = weights[:13].groupby(pd.Series(groups)).sum().to_dict()
+    assert shares == pytest.approx({group: OFTENER.get(group, 1.0) for group in set(groups)})
+    assert weights[13] == 0
+
+
+def test_the_loss_weighs_noise_evenly_and_details_no_more_than_the_cap() -> None:
+    scheduler = DDPMScheduler(**NOISE)
+    kept, snr = scheduler.alphas_cumprod, scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
+    weights = capped_snr_weights(scheduler, torch.arange(1000))
+    assert torch.equal(weights[snr <= 5], torch.ones(int((snr <= 5).sum())))
+    torch.testing.assert_close(weights[snr > 5], 6 * (1 - kept[snr > 5]), rtol=1e-4, atol=0)
+
+
+def test_right_tones_are_counted_by_style_and_tone() -> None:
+    asked = [("Noto", "dark"), ("Noto", "dark"), ("Fluent 3D", "light"), ("Fluent 3D", "dark")]
+    samples = [Sample(f"a cook with {tone} skin, {style} style", 0, {"tone": tone}) for style, tone in asked]
+    shares = right_tones(pd.Series([1.0, 0.0, 1.0, 1.0]), samples)
+    assert shares["Noto dark"] == 0.5 and shares["Fluent 3D all"] == 1 and shares["all dark"] == 0.667
+    assert shares["all all"] == 0.75
+
+
+def test_a_model_is_compared_with_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(WEIGHTS / "reference", tmp_path / "reference")
+    monkeypatch.setattr(check, "PROMPTS", 2)
+    table = check.compare(tmp_path, {"step-1": str(WEIGHTS / "mini-device")}, judge=str(WEIGHTS / "judge"))
+    assert list(table) == ["released", "step-1"]
+    assert table.loc["fid", "released"] != table.loc["fid", "step-1"]
+    assert pd.read_csv(tmp_path / "scores.csv")["all all"].between(0, 1).all()
 
 
 def test_the_device_starts_from_the_clouds_weights_and_costs_at_most_a_third() -> None:

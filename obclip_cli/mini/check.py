@@ -1,0 +1,50 @@
+"""Score a cloud model in training on held-out prompts, tone by tone and style by style, beside the released one."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from obclip_cli.compose import compose_config
+from obclip_cli.data import Sample
+from obclip_cli.evaluation.methods import both_ends
+from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.report.progress import progress_bars
+
+PROMPTS = 400
+RELEASED = "package:mini/weights/mini-cloud"
+SCORES = ("fid", "clip", "gender", "tone", "role_top3")
+
+
+def compare(folder: Path, clouds: dict[str, str], *, judge: str) -> pd.DataFrame:
+    """Score every cloud model and the released one on `folder/reference`; images are kept, scored ones only read.
+
+    Args:
+        clouds: a name (the step) -> folder of a pipeline.
+
+    Returns:
+        One column a model (a row of `folder/scores.csv`): its scores, then the share of right tones as "style tone".
+    """
+    found = {name: _scores(folder, name, cloud, judge) for name, cloud in ({"released": RELEASED} | clouds).items()}
+    pd.DataFrame(found).T.to_csv(folder / "scores.csv", index_label="model")
+    return pd.DataFrame(found)
+
+
+def _scores(folder: Path, name: str, cloud: str, judge: str) -> dict[str, float]:
+    prompts = ["dataset=emoji", f"dataset.root={folder / 'reference'}", f"dataset.limit={PROMPTS}"]
+    config = compose_config(["pair=mini", f"pair.cloud.path={cloud}", f"pair.judge={judge}", *prompts])
+    with progress_bars() as bar:
+        scores, _, samples = run_benchmark(config, both_ends(config)[:1], folder / name, bar)
+    hits = pd.read_csv(folder / name / "results.csv")["tone"]
+    return {score: float(scores[score].iloc[-1]) for score in SCORES} | right_tones(hits, samples)
+
+
+def right_tones(hits: pd.Series, samples: list[Sample]) -> dict[str, float]:
+    """Share of right tones by "style tone", and over "all" styles or tones.
+
+    Args:
+        hits: (n,) 1 where the image of the sample shows the tone asked for.
+    """
+    styles = [sample.prompt.rsplit(", ", 1)[1].removesuffix(" style") for sample in samples]
+    rows = pd.DataFrame({"style": styles, "tone": [sample.labels["tone"] for sample in samples], "hit": hits})
+    shares = rows.pivot_table(values="hit", index="style", columns="tone", margins=True, margins_name="all").round(3)
+    return {f"{style} {tone}": share for tone, column in shares.items() for style, share in column.items()}
