@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, get_type_hints
 
+import yaml
 from hydra import compose, initialize_config_dir, version
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -14,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from obclip_cli.config import Config, ModelConfig
+from obclip_cli.config import Config, ModelConfig, PairConfig
 from obclip_cli.errors import UserError, check_least, nearest, require
 from obclip_cli.resources import data_folder
 
@@ -83,6 +84,7 @@ def typed(found: DictConfig) -> Config:
         plain = OmegaConf.to_container(found, resolve=True)
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
+    config.dataset = _dataset_of(config.dataset, config.pair)
     check(config)
     return config
 
@@ -114,6 +116,21 @@ def check(config: Config) -> None:
         require(point is None or point <= k, f"cache.{name}={point} {limit}")
     check_least("cloud.batch", config.rows_at_once, 2)  # a candidate has a conditional and an unconditional row
     require(0 <= config.seed < 2**63, f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+
+
+def _dataset_of(asked: dict[str, Any], pair: PairConfig) -> dict[str, Any]:
+    """The pair's own captions or portraits in the place of `captions_of_pair` or `portraits_of_pair`."""
+    limits = asked.pop("limit_on", {})
+    if (kind := asked.pop("of_pair", None)) is None:
+        return asked
+    name = getattr(pair, kind)
+    path = data_folder("configs") / "dataset" / f"{name}.yaml"
+    if not path.exists():
+        raise UserError(
+            f"pair.{kind}={name} is no dataset; {nearest(name, [p.stem for p in path.parent.glob('*.yaml')])}"
+        )
+    asked["limit"] = limits.get(pair.name) if asked["limit"] is None else asked["limit"]
+    return yaml.safe_load(path.read_text()) | {key: value for key, value in asked.items() if value is not None}
 
 
 @contextmanager

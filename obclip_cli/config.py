@@ -71,7 +71,11 @@ class ModelConfig:
 
 @dataclass
 class PairConfig:
-    """A cloud model and a device model that share a latent space."""
+    """A cloud model and a device model that share a latent space.
+
+    Attributes:
+        captions, portraits: the datasets that stand for the paper's (`dataset=captions_of_pair`, `portraits_of_pair`).
+    """
 
     name: str
     cloud: ModelConfig
@@ -80,6 +84,8 @@ class PairConfig:
     guidance_scale: float = 7.0
     dtype: str = "float32"
     judge: str | None = None
+    captions: str = "coco"
+    portraits: str = "portraits"
 
 
 @dataclass

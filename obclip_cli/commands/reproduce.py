@@ -2,33 +2,72 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.config import Config
+from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError, nearest
-from obclip_cli.report.progress import Experiments, experiment_bars
-from obclip_cli.reproduction.experiments import Experiment, experiment_names, load_experiment
 
 if TYPE_CHECKING:
+    from obclip_cli.report.progress import Experiments
     from obclip_cli.reproduction.claims import Claim
-    from obclip_cli.reproduction.needs import Planned
 
 EPILOG = """
 Examples:
 
 obclip reproduce
 
-obclip reproduce figure3 --limit 20 -o results/quick
+obclip reproduce figure3 --limit 20
 
 obclip reproduce --pair sd14-bksdm-small --data datasets
 
 obclip reproduce table7 --pair sdxl-koala --leave-out
 """
 EMBEDDED = "mini"
+QUICK = Path("results") / "quick"
+
+
+@dataclass
+class _Experiment:
+    """One experiment of this call.
+
+    Attributes:
+        module: experiments/NAME.py, or None where YAML says it all.
+        text: its caption once it has run, or why it could not.
+    """
+
+    name: str
+    config: Config
+    module: Any
+    text: str = ""
+    was_run: bool = False
+
+    @property
+    def title(self) -> str:
+        """What stands over its section of the page."""
+        return self.config.experiment["title"] if self.config.experiment else self.module.TITLE
+
+    def run(self, folder: Path, display: "Experiments") -> None:
+        """Write its table, figure and runs.
+
+        Raises:
+            UserError: it cannot be run.
+        """
+        from obclip_cli.reproduction import score_table
+
+        run = getattr(self.module, "run", score_table.run)
+        self.text, self.was_run = run(self.config, folder, display.begin(self.name)), True
+
+    def claims(self, folder: Path) -> "list[Claim]":
+        """Its claims, first those of the YAML file."""
+        from obclip_cli.reproduction.claims import contrast_claims
+
+        own: list[Claim] = self.module.claims(self.config, folder) if hasattr(self.module, "claims") else []
+        return [*contrast_claims(self.config, folder), *own]
 
 
 def reproduce(
@@ -45,40 +84,55 @@ def reproduce(
     ] = False,
     seed: o.Seed = None,
     output: o.Output = None,
+    show_config: o.ShowConfig = False,
 ) -> None:
-    """Run the paper's experiments; without NAME, all of them. What is finished is only read again."""
+    """Run the paper's experiments; without NAME, all of them. What is finished is only read again.
+
+    With a limit, a seed or overrides it is a quick look, which goes to results/quick.
+    """
+    from obclip_cli.report.progress import experiment_bars
+    from obclip_cli.reproduction.experiment import experiment_names
     from obclip_cli.runs import check_writable
 
     name, overrides = o.split_prompt(arguments or [])
     known = experiment_names()
     if name is not None and name not in known:
         raise UserError(f"there is no experiment {name}; {nearest(name, known)}")
-    names = known if name is None else [name]
-    pair = pair or EMBEDDED
-    experiments = {each: load_experiment(each) for each in names}
     overrides = [*overrides, *([f"dataset.limit={limit}"] if limit is not None else [])]
-    configs = {
-        each: _with_data([*found.overrides(pair), *overrides], pair, seed, data) for each, found in experiments.items()
-    }
-    folder = output or (Path("results") if pair == EMBEDDED else Path("results") / pair)
+    pair = pair or EMBEDDED
+    found = [_composed(each, overrides, pair, seed, data) for each in (known if name is None else [name])]
+    if show_config:
+        from omegaconf import OmegaConf
+
+        configs = [plain(experiment.config) | {"experiment": experiment.config.experiment} for experiment in found]
+        typer.echo("---\n".join(OmegaConf.to_yaml(config) for config in configs), nl=False)
+        return
+    whole = Path("results") if not overrides and seed is None else QUICK
+    folder = output or (whole if pair == EMBEDDED else whole / pair)
     check_writable(folder)
     if pair != EMBEDDED and not leave_out:
-        _ask(experiments, configs, data, agreed=yes)
-    with experiment_bars(names) as display:
-        done = {each: _run(each, experiments[each], configs[each], folder, display) for each in names}
+        _ask(found, data, agreed=yes)
+    with experiment_bars([experiment.name for experiment in found]) as display:
+        for experiment in found:
+            _run(experiment, folder, display)
         display.end()
-    _conclude(folder, experiments, configs, done, whole=name is None)
+    _conclude(folder, found, whole=name is None)
 
 
-def _with_data(overrides: list[str], pair: str, seed: int | None, data: Path | None) -> Config:
-    """The configuration, with a dataset's folder under `data` where it needs one and none is named."""
-    config = o.compose_from(overrides, pair=pair, seed=seed)
-    if data is None or config.dataset.get("root", "") is not None:
-        return config
-    return o.compose_from([*overrides, f"dataset.root={data / config.dataset['name']}"], pair=pair, seed=seed)
+def _composed(name: str, overrides: list[str], pair: str, seed: int | None, data: Path | None) -> _Experiment:
+    """An experiment, with its dataset's folder under `data` where it needs one and none is named."""
+    from obclip_cli.reproduction.experiment import module_of
+
+    module = module_of(name)
+    own = module.overrides(pair) if module is not None and hasattr(module, "overrides") else [f"experiment={name}"]
+    config = o.compose_from([*own, *overrides], pair=pair, seed=seed)
+    if data is not None and config.dataset.get("root", "") is None:
+        root = f"dataset.root={data / config.dataset['name']}"
+        config = o.compose_from([*own, *overrides, root], pair=pair, seed=seed)
+    return _Experiment(name, config, module)
 
 
-def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: Path | None, *, agreed: bool) -> None:
+def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:
     """Say what the pair needs, ask, and fetch what is missing.
 
     Raises:
@@ -88,9 +142,10 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
     from obclip_cli.diffusion import pairs
     from obclip_cli.reproduction import needs
 
-    planned = [run for name, found in experiments.items() for run in _planned(found, configs[name])]
-    typer.echo(f"{next(iter(configs.values())).pair.name}: timing one step of the large model ...", err=True)
-    typer.echo(needs.in_words(list(configs.values()), planned), err=True)
+    configs = [experiment.config for experiment in found]
+    planned = [run for experiment in found for run in needs.planned_of(experiment.config, experiment.module)]
+    typer.echo(f"{configs[0].pair.name}: timing one step of the large model ...", err=True)
+    typer.echo(needs.in_words(configs, planned), err=True)
     if not agreed:
         if not sys.stdin.isatty():
             raise UserError("nobody is there to ask: add --yes to download and run, or --leave-out to count costs only")
@@ -98,65 +153,44 @@ def _ask(experiments: dict[str, Experiment], configs: dict[str, Config], data: P
     for config in {run.config.pair.name: run.config for run in planned}.values():
         if any(side.lacking for side in pairs.sides(config.pair)):
             pairs.pull(config.pair)
-    if data is not None and any(config.dataset["name"] == "coco" for config in configs.values()):
+    if data is not None and any(config.dataset["name"] == "coco" for config in configs):
         from obclip_cli.commands.data import coco
 
         coco(data / "coco")
 
 
-def _run(name: str, experiment: Experiment, config: Config, folder: Path, display: Experiments) -> str | UserError:
-    """What an experiment shows, or why it could not be run; the others go on.
+def _run(experiment: _Experiment, folder: Path, display: "Experiments") -> None:
+    """Run one; where it cannot be run, the others go on.
 
     Raises:
         UserError: there are no others.
     """
     started = time.monotonic()
-    bar = display.begin(name)
     try:
-        text = experiment.run(config, folder, bar)
+        experiment.run(folder, display)
     except UserError as error:
-        if display.names == [name]:
+        if len(display.names) == 1:
             raise
-        display.say(f"{name} was not run: {error}")
-        return error
+        experiment.text = str(error)
+        display.say(f"{experiment.name} was not run: {error}")
+        return
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
-    display.say(f"{name}: written in {minutes} min {seconds:02d} s")
-    return text
+    display.say(f"{experiment.name}: written in {minutes} min {seconds:02d} s")
 
 
-def _conclude(
-    folder: Path,
-    experiments: dict[str, Experiment],
-    configs: dict[str, Config],
-    done: dict[str, str | UserError],
-    *,
-    whole: bool,
-) -> None:
-    """Claims and, after all experiments, the page; raises the first error once the rest is safe."""
-    from obclip_cli.reproduction.claims_page import write_claims
+def _conclude(folder: Path, found: list[_Experiment], *, whole: bool) -> None:
+    """Claims and, after all experiments, the page; raises the errors once the rest is safe."""
     from obclip_cli.reproduction.page import Section, write_page
 
-    finished = {name: text for name, text in done.items() if isinstance(text, str)}
-    found = [claim for name in finished for claim in _claims(experiments[name], configs[name], folder)]
+    claims = {each.name: each.claims(folder) if each.was_run else [] for each in found}
     if whole:
-        sections = [
-            Section(experiments[name].TITLE, name, str(text), was_run=name in finished) for name, text in done.items()
-        ]
-        write_page(folder, sections, write_claims(found, folder))
+        write_page(
+            folder, [Section(each.title, each.name, each.text, each.was_run, claims[each.name]) for each in found]
+        )
     else:
-        typer.echo("\n\n".join(finished.values()))
-        for claim in found:
+        typer.echo("\n\n".join(each.text for each in found))
+        for claim in (claim for told in claims.values() for claim in told):
             typer.echo(f"\n{claim.claim} ({claim.source})\n  {claim.verdict.word}: {claim.verdict.why}")
     typer.echo(f"\nwritten to {folder}")
-    if errors := [f"{name} ({error})" for name, error in done.items() if isinstance(error, UserError)]:
-        raise UserError(f"not run: {'; '.join(errors)}; the rest is finished" if finished else errors[0])
-
-
-def _claims(experiment: Experiment, config: Config, folder: Path) -> "list[Claim]":
-    claims = getattr(experiment, "claims", None)
-    return claims(config, folder) if claims else []
-
-
-def _planned(experiment: Experiment, config: Config) -> "list[Planned]":
-    planned = getattr(experiment, "planned", None)
-    return planned(config) if planned else []
+    if failed := [f"{each.name} ({each.text})" for each in found if not each.was_run]:
+        raise UserError(f"not run: {'; '.join(failed)}; the rest is finished")

@@ -85,18 +85,20 @@ def run_benchmark(
 
 
 def caption(config: Config, folder: Path) -> str:
-    """The caption of a run's table: dataset, pair, sizes, and which network each score comes from."""
+    """The caption of a run's table: pair, sizes, dataset, and which network each score comes from."""
+    return f"Pair {config.pair.name}, {config.hybrid.steps} steps, seed {config.seed}. {judged(config, folder)}"
+
+
+def judged(config: Config, folder: Path) -> str:
+    """A run's prompts, and which network each score comes from."""
     run = RunFolder(folder, config, [])
     by = run.metrics["examiner"]
-    judged = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
-    judged = f"All scores by {by['features']}" if len(set(by.values())) == 1 else judged
+    each = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
+    each = f"all scores by {by['features']}" if len(set(by.values())) == 1 else each
     left_out = f" {len(run.left_out)} prompts cannot be hidden and are left out of every row." if run.left_out else ""
     facts = [f"{key} {config.dataset[key]}" for key in DATASET_FACTS if config.dataset.get(key) is not None]
     dataset = f"{config.dataset['name']} ({', '.join(facts)})" if facts else config.dataset["name"]
-    return (
-        f"Dataset {dataset}, pair {config.pair.name}, {len(run.samples)} prompts, "
-        f"{config.hybrid.steps} steps, seed {config.seed}. {judged}. Intervals are of 95 %, over images.{left_out}"
-    )
+    return f"{len(run.samples)} prompts of {dataset}; {each}. Intervals are of 95 %, over images.{left_out}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
+from obclip_cli.reproduction.experiment import blocks_of
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
 MEASURED_STEPS = 1
@@ -30,6 +32,19 @@ class Planned(NamedTuple):
 
     config: Config
     methods: list[Method]
+
+
+def planned_of(config: Config, module: ModuleType | None) -> list[Planned]:
+    """What takes an experiment's time.
+
+    Args:
+        module: experiments/NAME.py, whose `planned` says so where images are not of the methods of its blocks.
+    """
+    own = getattr(module, "planned", None)
+    if own is not None:
+        return list(own(config))
+    scored = config.experiment is not None and ("methods" in config.experiment or hasattr(module, "rows"))
+    return [Planned(block.config, block.methods) for block in blocks_of(config)] if scored else []
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,17 @@ def macs_to_run(planned: Planned) -> int:
         candidates = most_candidates(config) if whole else 1
         sides = run_macs(*models, divided, cache=method.cache, candidates=candidates, batch=config.rows_at_once)
         per_prompt += sum(step.total for side in sides for step in side)
-    return per_prompt * int(config.dataset["limit"] or 1)
+    return per_prompt * prompts_of(config)
+
+
+def prompts_of(config: Config) -> int:
+    """How many prompts a run has: its limit, or all that the dataset has; 0 where that is not known yet."""
+    if config.dataset.get("limit") is not None:
+        return int(config.dataset["limit"])
+    try:
+        return len(load_dataset(config.dataset).samples(config.seed))
+    except UserError:  # among the downloads
+        return 0
 
 
 def most_candidates(config: Config) -> int:
@@ -120,19 +145,21 @@ def in_words(configs: list[Config], planned: list[Planned]) -> str:
     step = measure_step(configs[0])
     planned = [run for place, run in enumerate(planned) if run not in planned[:place]]  # tables share runs
     seconds = sum(macs_to_run(run) for run in planned) / step.rate
-    images = sum(int(run.config.dataset["limit"] or 1) * len(run.methods) for run in planned)
+    images = sum(prompts_of(run.config) * len(run.methods) for run in planned)
     rows = configs[0].rows_at_once
     fits = (
         f"{weight_gigabytes(configs[0]):.1f} GB of UNet weights; {rows} rows at once (cloud.batch) are meant for 24 GB"
     )
     memory = f"{step.memory / 1e9:.1f} GB at the most in a step of {rows} rows, measured here" if step.memory else fits
     where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "this CPU"
+    unknown = sorted({run.config.dataset["name"] for run in planned if not prompts_of(run.config)})
+    more = f", and those of {', '.join(unknown)}, whose prompts are not known yet" if unknown else ""
     return "\n".join(
         [
             "Downloads:",
             *(f"  {line}" for line in wanted),
             f"GPU memory: {memory}",
-            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {images:,} images, from a measured step of "
-            f"{step.seconds:.2f} s",
+            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {images:,} images{more}, "
+            f"from a measured step of {step.seconds:.2f} s",
         ]
     )

@@ -1,8 +1,12 @@
-"""The page that leads through `results/`, written by `obclip reproduce`."""
+"""The pages that lead through `results/`, written by `obclip reproduce`: README.md and claims.md."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim
 from obclip_cli.runs import write_text
 
 OPENING = """# Results
@@ -11,6 +15,20 @@ Written by `obclip reproduce`. Every figure names the run folder behind it (`run
 versions, hardware and raw scores. On the embedded pair `mini` scores are by the pair's own judge and are not comparable
 with the paper's; what can be compared is the trend. The paper's own figures are quoted beside ours and marked.
 """
+CLAIMS = """# The paper's claims, and what these runs say
+
+The claims are the paper's (arXiv 2510.04153) in our words, but for those whose source says that they are this
+project's own. The figures here are of the runs in this folder, with 95 % intervals in brackets. The verdict is
+computed: a claim *holds* or *does not hold* where the whole interval says so; it is *not decided here* where the
+interval allows both, and *not testable here* where a model or data are missing. On the embedded pair `mini` a verdict
+speaks of that pair: small images, its own judge, its own data. It is no verdict on the paper's models.
+"""
+SUMMED = {
+    HOLDS: "hold",
+    DOES_NOT_HOLD: "do not hold",
+    NOT_DECIDED: "are not decided here",
+    NOT_TESTABLE: "are not testable here",
+}
 EXAMPLES = """## Examples
 
 `examples/` holds what `obclip generate` wrote for three prompts: images, contact sheets and `summary.json`.
@@ -33,22 +51,20 @@ class Section:
 
     Attributes:
         name: what its files in the folder begin with.
-        text: its caption and, after an empty line, what it shows; or why it was not run.
+        text: its caption, or why it was not run.
     """
 
     title: str
     name: str
     text: str
     was_run: bool
+    claims: list[Claim]
 
 
-def write_page(folder: Path, sections: list[Section], claims: str) -> None:
-    """Write `folder/README.md`, in the order of `sections`.
-
-    Args:
-        claims: how many claims hold.
-    """
-    parts = [OPENING, f"## Claims\n\n{claims} One by one, with figures: [claims.md](claims.md).\n"]
+def write_page(folder: Path, sections: list[Section]) -> None:
+    """Write `folder/README.md`, in the order of `sections`, and the page of all claims."""
+    summary = write_claims([claim for section in sections for claim in section.claims], folder)
+    parts = [OPENING, f"## Claims\n\n{summary} One by one, with figures: [claims.md](claims.md).\n"]
     parts += [_shown(section) if section.was_run else _missing(section) for section in sections]
     if (folder / "bench" / "speed.png").exists():
         parts.append(BENCH)
@@ -59,10 +75,41 @@ def write_page(folder: Path, sections: list[Section], claims: str) -> None:
 
 def _shown(section: Section) -> str:
     title, name = section.title, section.name
-    caption, _, finding = section.text.partition("\n\n")
     files = ", ".join(f"[{name}.{kind}]({name}.{kind})" for kind in ("md", "csv", "tex"))
-    return f"## {title}\n\n![{title}]({name}.png)\n\n{finding}\n\n> {caption}\n\nTable: {files}\n"
+    claims = "".join(f"* {claim.claim} ({claim.source}) **{claim.verdict.word}**\n" for claim in section.claims)
+    return (
+        "\n\n".join(
+            filter(None, [f"## {title}", f"![{title}]({name}.png)", f"> {section.text}", f"Table: {files}", claims])
+        ).rstrip("\n")
+        + "\n"
+    )
 
 
 def _missing(section: Section) -> str:
     return f"## {section.title}\n\nNot run: {section.text}\n"
+
+
+def claims_table(claims: list[Claim]) -> pd.DataFrame:
+    """One row a claim."""
+    rows = [{**asdict(claim), "verdict": claim.verdict.word, "why": claim.verdict.why} for claim in claims]
+    return pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why"])
+
+
+def write_claims(claims: list[Claim], folder: Path) -> str:
+    """Write `claims.md`, verdicts before figures, and `claims.csv`; return how many claims hold."""
+    table = claims_table(claims)
+    counted = Counter(table["verdict"])
+    summary = f"Of {len(table)} claims {', '.join(f'{counted[word]} {said}' for word, said in SUMMED.items())}."
+    short = table[["claim", "source", "verdict"]].map(lambda cell: str(cell).replace("|", r"\|"))
+    short.insert(0, "", range(1, len(short) + 1))
+    details = [_details(number, claim) for number, claim in enumerate(claims, start=1)]
+    write_text(folder / "claims.csv", table.to_csv(index=False))
+    write_text(folder / "claims.md", "\n\n".join([CLAIMS, summary, short.to_markdown(index=False), *details]) + "\n")
+    return summary
+
+
+def _details(number: int, claim: Claim) -> str:
+    """One claim with all its figures."""
+    lines = {"The paper": claim.paper, "Here": claim.ours, f"**{claim.verdict.word}**": claim.verdict.why}
+    told = [f"* {head}: {text or 'no figures'}" for head, text in lines.items()]
+    return "\n".join([f"## {number}. {claim.claim} ({claim.source})\n", *told])
