@@ -157,14 +157,15 @@ def _parts(blocks: list[Block], folder: Path, claim: Mapping[str, Any], test: Ma
 def _part(blocks: list[Block], folder: Path, test: Mapping[str, Any], named: Mapping[str, Row], k: int | None) -> _Part:
     block, contrast = blocks[0], test["contrast"]
     at = "" if k is None else f", k={k}"
-    terms = " ".join(
-        f"{'+' if w > 0 else '-'} {'' if abs(w) == 1 else f'{abs(w):g} '}{name}" for name, w in contrast.items()
-    )
-    what = f"{NAMES.get(test.get('score', test.get('cost')), test.get('score'))} of {terms.removeprefix('+ ')}"
+    column = test.get("score", test.get("cost"))
+    signed = [
+        (" minus " if w < 0 else " plus ", "" if abs(w) == 1 else f"{abs(w):g} times ", n) for n, w in contrast.items()
+    ]
+    what = f"{NAMES.get(column, column)} of {''.join(part for term in signed for part in term).removeprefix(' plus ')}"
     gap = {DEVICE: 1.0, CLOUD: -1.0}
 
     def printed(weights: Mapping[str, float]) -> float:
-        return _printed(block, test.get("score", test.get("cost")), weights, named)
+        return _printed(block, column, weights, named)
 
     quoted = printed(contrast)
     of_gap = f" of a gap of {printed(gap):.3g}" if "costs_little" in test else ""
