@@ -14,7 +14,7 @@ from obclip_cli.report.replacement_plot import plot_replacement
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.captions import caption_of
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested
-from obclip_cli.reproduction.experiment import Row, blocks_of, settings_of, what_is_missing
+from obclip_cli.reproduction.experiment import blocks_of, settings_of, what_is_missing
 from obclip_cli.reproduction.score_table import costs, draw_first, facts, interval_columns, score
 from obclip_cli.runs import read_table
 
@@ -27,18 +27,6 @@ PANELS = {
     "SSIM to the image of p* alone ↑": {"ssim": "SSIM"},
 }
 SAYS = "Replacing the prompt and correcting it later fails unless p* governs more than 80 % of the steps."
-
-
-def rows(config: Config) -> list[Row]:
-    """One a share, fewest steps on p* first; k is how many steps see another candidate. The last is p* alone."""
-    hybrid = config.hybrid
-    found = []
-    for on_own in sorted({round(share * hybrid.steps) for share in settings_of(config)["share"]}):
-        name, replaced = f"p* in {on_own} of {hybrid.steps} steps", hybrid.steps - on_own
-        method = Method(name, "server_first", replaced, hidden=True, handover=hybrid.handover)
-        cells = {"share": round(on_own / hybrid.steps, 4), "steps_replaced": replaced, "steps_on_prompt": on_own}
-        found.append(Row(name, replaced, method if replaced else Method(name, "server_first", hybrid.steps), cells))
-    return found
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:

@@ -129,7 +129,8 @@ def _composed(name: str, overrides: list[str], pair: str, seed: int | None, data
     if data is not None and config.dataset.get("root", "") is None:
         root = f"dataset.root={data / config.dataset['name']}"
         config = o.compose_from([*own, *overrides, root], pair=pair, seed=seed)
-    return _Experiment(name, config, module)
+    function = (config.experiment or {}).get("function", name)
+    return _Experiment(name, config, module_of(function))
 
 
 def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:

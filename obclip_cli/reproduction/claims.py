@@ -110,9 +110,9 @@ def in_words(estimate: Estimate) -> str:
 def contrast_claims(config: Config, folder: Path) -> list[Claim]:
     """The claims that an experiment's YAML lists, held against its runs.
 
-    Each has `says`, `source` and `tests`: `score` (or `cost`), `contrast` (method -> weight) and one of `below`,
-    `above`, `at_most` (a limit) and `costs_little`. They are tested at every k of its methods, or at those in `k` or
-    `share`; in every block, or in that of number `block`.
+    Each has `says`, `source`, `paper` where no table prints it, and `tests`: `score` (or `cost`), `contrast` (method ->
+    weight) and one of `below`, `above`, `at_most` (a limit) and `costs_little`. They are tested at every k of its
+    methods, or at those in `k` or `share`; in every block, or in that of number `block`.
     """
     if not (config.experiment or {}).get("claims"):
         return []
@@ -127,7 +127,7 @@ def contrast_claims(config: Config, folder: Path) -> list[Claim]:
         )
         paper = "; ".join(dict.fromkeys(part.paper for part in parts if part.paper))
         ours = "; ".join(dict.fromkeys(part.ours for part in parts if part.ours))
-        found.append(Claim(claim["says"], claim["source"], paper, ours, verdict))
+        found.append(Claim(claim["says"], claim["source"], claim.get("paper", paper), ours, verdict))
     return found
 
 

@@ -1,7 +1,8 @@
 """Experiments: found by name, composed by Hydra; which methods each compares, and with which settings.
 
 configs/experiment/NAME.yaml   title, dataset and sizes, methods, the paper's table beside them, claims, note
-experiments/NAME.py            what YAML cannot say: any of `run`, `rows`, `claims` and `planned`
+experiments/NAME.py            what YAML cannot say: any of `run`, `claims` and `planned`; several experiments may share
+                               a file, which their `function` names
 """
 
 import importlib
@@ -9,10 +10,10 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, ModelConfig
@@ -38,6 +39,8 @@ USED: dict[str, dict[str, Any]] = {
     "restart": {"handover": "restart"},
     "history": {"handover": "history"},
 }
+
+CORRECTED = "p*"  # with `share`, of the steps that see it
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,8 @@ def rows_of(config: Config, methods: list[Any] | None = None) -> list[Row]:
     Args:
         methods: names, and products of `use` and `k` (or `share` of the cloud's steps); by default the experiment's.
     """
-    experiment = settings_of(config)
-    own = getattr(module_of(experiment["name"]), "rows", None)
-    if own is not None:
-        return cast(list[Row], own(config))
     found: list[Row] = []
-    for entry in methods or experiment["methods"]:
+    for entry in methods or settings_of(config)["methods"]:
         if isinstance(entry, str):
             found.append(_alone(config, entry))
             continue
@@ -196,6 +195,8 @@ def switch_points(config: Config, entry: Mapping[str, Any]) -> list[int]:
 
 
 def _row(config: Config, name: str, k: int) -> Row | None:
+    if name == CORRECTED:
+        return _corrected(config, k)
     kind, *more = name.split(", ")
     settings: dict[str, Any] = {
         "handover": config.hybrid.handover,
@@ -212,6 +213,15 @@ def _row(config: Config, name: str, k: int) -> Row | None:
     cells = _cells(kind, k, acceleration) | ({"timestep_shift": shifts[0]} if shifts else {})
     row = Row(", ".join([kind, *more]), k, method, cells)
     return row if _has_room(config, method, hands_over="handover" in USED[kind]) else None
+
+
+def _corrected(config: Config, on_own: int) -> Row:
+    """Another candidate in the place of the prompt p* at first, p* in the last `on_own` steps; k counts the others."""
+    steps, handover = config.hybrid.steps, config.hybrid.handover
+    name, replaced = f"p* in {on_own} of {steps} steps", steps - on_own
+    method = Method(name, "server_first", replaced, hidden=True, handover=handover)
+    cells = {"share": round(on_own / steps, 4), "steps_replaced": replaced, "steps_on_prompt": on_own}
+    return Row(name, replaced, method if replaced else Method(name, "server_first", steps), cells)
 
 
 def _cells(method: str, k: int | None, acceleration: str = "") -> dict[str, Any]:
@@ -237,9 +247,13 @@ def paper_cache(config: Config, k: int, acceleration: str) -> CacheConfig:
     """What the paper calls "", cache or cache+reuse, at its r and s; without the shared first step, which is ours."""
     if not acceleration:
         return NO_ACCELERATION
-    preset = OWN_PRESET if config.pair.cloud.steps is not None else PRESETS[k]
-    whole = compose_config([f"cache={preset}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"]).cache
+    whole = _preset(OWN_PRESET if config.pair.cloud.steps is not None else PRESETS[k], k)
     return whole if acceleration == REUSE else replace(whole, reuse=None)
+
+
+@lru_cache
+def _preset(name: str, k: int) -> CacheConfig:
+    return compose_config([f"cache={name}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"]).cache
 
 
 def _candidates(config: Config) -> int:
@@ -262,7 +276,8 @@ def what_is_missing(config: Config) -> str:
 def experiment_names() -> list[str]:
     """All experiments: tables, then figures, then ours, each by number."""
     files = [*(data_folder("configs") / "experiment").glob("*.yaml"), *data_folder("experiments").glob("[a-z]*.py")]
-    return sorted({path.stem for path in files}, key=_reading_order)
+    old = [path for path in files if path.suffix == ".yaml" or "def overrides(" in path.read_text()]
+    return sorted({path.stem for path in old}, key=_reading_order)
 
 
 def _reading_order(name: str) -> tuple[int, list[str | int]]:

@@ -43,7 +43,7 @@ def planned_of(config: Config, module: ModuleType | None) -> list[Planned]:
     own = getattr(module, "planned", None)
     if own is not None:
         return list(own(config))
-    scored = config.experiment is not None and ("methods" in config.experiment or hasattr(module, "rows"))
+    scored = config.experiment is not None and "methods" in config.experiment
     return [Planned(block.config, block.methods) for block in blocks_of(config)] if scored else []
 
 

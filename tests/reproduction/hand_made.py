@@ -1,40 +1,58 @@
-"""Blocks with figures of one's own, and the run folder that intervals are made from."""
+"""A finished run with figures of one's own, and an experiment that it belongs to."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from obclip_cli.reproduction.quality_table import Block
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
+from obclip_cli.reproduction.experiment import blocks_of
 
 IMAGES = 200
-KEYS = {
-    "cloud-only": ("cloud-only", None, ""),
-    "device-only": ("device-only", None, ""),
-    "vanilla OG": ("vanilla OG", None, ""),
-    "Hybrid SD, k=10": ("Hybrid SD", 10, ""),
-    "ObCLIP, k=10": ("ObCLIP", 10, ""),
-    "ObCLIP, k=10, cache": ("ObCLIP", 10, "cache"),
-    "ObCLIP, k=10, cache+reuse": ("ObCLIP", 10, "cache+reuse"),
-}
-FIDS = dict(zip(KEYS, (10.0, 20.0, 10.0, 12.0, 12.0, 12.5, 12.6), strict=True))
-CLIPS = dict(zip(KEYS, (0.8, 0.6, 0.8, 0.75, 0.75, 0.74, 0.74), strict=True))
-SHARES = dict(zip(KEYS, (1.0, 0.0, 2.0, 0.4, 0.8, 0.64, 0.62), strict=True))
+NAMES = (
+    "cloud-only",
+    "device-only",
+    "vanilla OG",
+    "Hybrid SD, k=10",
+    "ObCLIP, k=10",
+    "ObCLIP, k=10, cache",
+    "ObCLIP, k=10, cache+reuse",
+)
+FIDS = dict(zip(NAMES, (10.0, 20.0, 10.0, 12.0, 12.0, 12.5, 12.6), strict=True))
+CLIPS = dict(zip(NAMES, (0.8, 0.6, 0.8, 0.75, 0.75, 0.74, 0.74), strict=True))
+METHODS = [*NAMES[:3], {"k": [10], "use": ["Hybrid SD", "ObCLIP", "ObCLIP, cache", "ObCLIP, cache+reuse"]}]
 
 
-def hand_made_block(
+def of_pair(name: str) -> list[str]:
+    """Overrides for a pair, with the split that LCM-SDXL's own 8 steps need."""
+    split = ["hybrid.switch_point=4", "hybrid.timestep_shift=8"] if name == "lcmsdxl-koala" else []
+    return [f"pair={name}", *split]
+
+
+def experiment(*tests: dict[str, Any], folder: Path, **run: Any) -> Config:
+    """An experiment with one claim of these tests beside the paper's Table 2, whose run lies in `folder`."""
+    paper = {"table": 2, "where": {"N": [2]}, "label": "N=2"}
+    claim = {"says": "A claim.", "source": "Table 2", "tests": list(tests)}
+    settings = {"name": "made", "title": "Made", "methods": METHODS, "blocks": [{"paper": paper}], "claims": [claim]}
+    config = replace(compose_config(["dataset=emoji_portraits", "dataset.attributes=1"]), experiment=settings)
+    write_run(blocks_of(config)[0].run(folder), **run)
+    return config
+
+
+def write_run(
     run: Path,
     *,
     fids: Mapping[str, float] = FIDS,
     clips: Mapping[str, float] = CLIPS,
-    shares: Mapping[str, float] = SHARES,
     lost: int = 0,
     spread: float = 0.1,
-    label: str = "N=2",
-) -> Block:
-    """A block whose run has 200 images a method.
+) -> Path:
+    """A run folder with 200 images a method.
 
     Args:
         lost: images with the wrong gender, of cache+reuse only.
@@ -46,24 +64,15 @@ def hand_made_block(
     metrics = {name: {"fid": {"value": fid, "draws": draws[name]}} for name, fid in fids.items()}
     (run / "metrics.json").write_text(json.dumps({"methods": metrics}))
     wobble = np.linspace(-0.01, 0.01, IMAGES)
-    rows = [
-        {"method": name, "seed": seed, "clip": clip + wobble[seed] * clip, "gender": 1.0}
-        for name, clip in clips.items()
-        for seed in range(IMAGES)
-    ]
-    results = pd.DataFrame(rows)
-    results.loc[(results["method"] == "ObCLIP, k=10, cache+reuse") & (results["seed"] < lost), "gender"] = 0.0
-    results.to_csv(run / "results.csv", index=False)
-    right = results.groupby("method")["gender"].mean()
-    table = pd.DataFrame(
+    results = pd.DataFrame(
         [
-            {"name": name, "method": method, "k": k, "acceleration": acceleration, "fid": fids[name]}
-            | {"clip": clips[name], "gender": right[name], "cloud_share": shares[name], "cloud_tmac": shares[name]}
-            | {"fid_paper": 100 + fids[name], "clip_paper": clips[name], "is_paper": 5.0}
-            | {"cloud_tmac_paper": 18.5 * shares[name], "cloud_share_paper": shares[name]}
-            for name, (method, k, acceleration) in KEYS.items()
+            {"method": name, "seed": seed, "clip": clip + wobble[seed] * clip, "gender": 1.0}
+            for name, clip in clips.items()
+            for seed in range(IMAGES)
         ]
     )
-    table["k"] = table["k"].astype("Int64")
-    named = {"block": label, "paper_block": label, "run_folder": run.name}
-    return Block(label, label, table.assign(**named), run)
+    results.loc[(results["method"] == NAMES[-1]) & (results["seed"] < lost), "gender"] = 0.0
+    results.to_csv(run / "results.csv", index=False)
+    table = pd.DataFrame({"method": NAMES, "fid": fids.values(), "clip": clips.values(), "gender": 1.0})
+    table.to_csv(run / "scores.csv", index=False)
+    return run

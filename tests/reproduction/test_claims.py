@@ -1,14 +1,15 @@
-"""Verdicts follow from intervals, and the page counts them."""
+"""Verdicts follow from intervals, and the pages count and show them."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from obclip_cli.metrics.intervals import Estimate
+from obclip_cli.metrics.intervals import UNKNOWN, Estimate
 from obclip_cli.reproduction.claims import (
     DOES_NOT_HOLD,
     HOLDS,
+    NOT_DECIDED,
     NOT_TESTABLE,
     Claim,
     Verdict,
@@ -18,12 +19,12 @@ from obclip_cli.reproduction.claims import (
     exactly,
     untested,
 )
-from obclip_cli.reproduction.claims_page import write_claims
+from obclip_cli.reproduction.page import Section, write_page
 
 
 @pytest.mark.parametrize(
     ("low", "high", "when_below", "when_above"),
-    [(-2, -1, HOLDS, DOES_NOT_HOLD), (1, 2, DOES_NOT_HOLD, HOLDS), (-1, 1, NOT_TESTABLE, NOT_TESTABLE)],
+    [(-2, -1, HOLDS, DOES_NOT_HOLD), (1, 2, DOES_NOT_HOLD, HOLDS), (-1, 1, NOT_DECIDED, NOT_DECIDED)],
 )
 def test_the_whole_interval_must_say_so(low: float, high: float, when_below: str, when_above: str) -> None:
     estimate = Estimate((low + high) / 2, low, high)
@@ -33,16 +34,15 @@ def test_the_whole_interval_must_say_so(low: float, high: float, when_below: str
 
 
 def test_an_unknown_figure_decides_nothing() -> None:
-    nan = float("nan")
-    unknown = Estimate(nan, nan, nan)
-    assert below(unknown, 0, "FID").word == above(unknown, 0, "FID").word == NOT_TESTABLE
+    assert below(UNKNOWN, 0, "FID").word == above(UNKNOWN, 0, "FID").word == NOT_DECIDED
 
 
 @pytest.mark.parametrize(
     ("words", "together"),
     [
         ([HOLDS, HOLDS], HOLDS),
-        ([HOLDS, NOT_TESTABLE], NOT_TESTABLE),
+        ([HOLDS, NOT_DECIDED], NOT_DECIDED),
+        ([NOT_DECIDED, NOT_TESTABLE], NOT_TESTABLE),
         ([HOLDS, NOT_TESTABLE, DOES_NOT_HOLD], DOES_NOT_HOLD),
     ],
 )
@@ -52,13 +52,20 @@ def test_a_claim_of_several_parts_is_as_good_as_its_worst(words: list[str], toge
     assert all(f"part {place}" in found.why for place in range(len(words)))
 
 
-def test_the_page_has_every_claim_and_the_right_count(tmp_path: Path) -> None:
-    verdicts = [exactly(True, "1 = 1"), exactly(False, "1 | 2"), untested("no weights"), untested("no data")]
-    claims = [Claim(f"claim {i}", "Fig. 3", "1", "2", verdict) for i, verdict in enumerate(verdicts)]
-    summary = write_claims(claims, tmp_path)
-    assert summary == "Of 4 claims 1 hold, 1 do not hold, 2 are not testable here."
-    page = (tmp_path / "claims.md").read_text()
-    assert summary in page and "* **does not hold**: 1 | 2" in page
-    assert all(f"## {number}. {claim.claim} (Fig. 3)" in page for number, claim in enumerate(claims, start=1))
-    stored = pd.read_csv(tmp_path / "claims.csv")
-    assert list(stored["verdict"]) == [HOLDS, DOES_NOT_HOLD, NOT_TESTABLE, NOT_TESTABLE]
+def test_the_pages_have_every_claim_under_its_experiment_and_the_right_count(tmp_path: Path) -> None:
+    undecided = Verdict(NOT_DECIDED, "0 [-1, 1]")
+    verdicts = [exactly(True, "1 = 1"), exactly(False, "1 | 2"), undecided, untested("no weights"), untested("no data")]
+    claims = [Claim(f"claim {i}", "Fig. 3", "1", "", verdict) for i, verdict in enumerate(verdicts)]
+    ran = Section("Table 2: a title", "table2", "What was run.", True, claims[:2])
+    write_page(
+        tmp_path,
+        [ran, Section("Figure 3", "figure3", "no weights", False, []), Section("C", "c", "C.", True, claims[2:])],
+    )
+    summary = "Of 5 claims 1 hold, 1 do not hold, 1 are not decided here, 2 are not testable here."
+    page, told = ((tmp_path / name).read_text() for name in ("README.md", "claims.md"))
+    assert summary in page and summary in told
+    assert "![Table 2: a title](table2.png)\n\n> What was run.\n\nTable: [table2.md](table2.md)" in page
+    assert page.index("claim 1 (Fig. 3) **does not hold**") < page.index("Not run: no weights") < page.index("claim 2")
+    assert "* **does not hold**: 1 | 2" in told and "* Here: no figures" in told
+    assert all(f"## {number}. {claim.claim} (Fig. 3)" in told for number, claim in enumerate(claims, start=1))
+    assert list(pd.read_csv(tmp_path / "claims.csv")["verdict"])[2:] == [NOT_DECIDED, NOT_TESTABLE, NOT_TESTABLE]

@@ -9,13 +9,12 @@ from obclip_cli.config import Config
 from obclip_cli.cost.profile import profile_pair
 from obclip_cli.evaluation.methods import Method, both_ends
 from obclip_cli.reproduction import needs
-from obclip_cli.reproduction.datasets import captions, portraits
+from obclip_cli.reproduction.experiment import blocks_of
 from obclip_cli.reproduction.needs import Measured, Planned
-from obclip_cli.reproduction.scoreboard import hybrid_rows
 
 
 def config_of(pair: str, *overrides: str) -> Config:
-    return compose_config([*captions(pair, limit_on_mini=10), f"pair={pair}", *overrides])
+    return compose_config(["experiment=table3", "dataset.limit=10", f"pair={pair}", *overrides])
 
 
 def test_each_download_is_named_once_with_its_size_and_licence() -> None:
@@ -40,8 +39,8 @@ def test_work_is_prompts_times_the_cost_of_each_method() -> None:
 
 
 def test_rows_that_depend_on_each_other_are_all_run() -> None:
-    config = compose_config(portraits("mini", 2, limit_on_mini=10))
-    plain, _, reuse = (row.run for row in hybrid_rows(config, 10, "paper_k10")[1:])
+    config = blocks_of(compose_config(["experiment=table2"]))[1].config
+    plain, _, reuse = (row.run for row in blocks_of(config)[1].rows[4:7])
     assert needs.macs_to_run(Planned(config, [reuse])) > 4 * needs.macs_to_run(Planned(config, [plain]))
 
 
@@ -58,3 +57,18 @@ def test_a_step_is_measured_on_the_architecture(monkeypatch: pytest.MonkeyPatch)
     config = config_of("mini")
     found = needs.measure_step(replace(config, seed=1))
     assert found.seconds > 0 and found.rate > 1e6
+
+
+@pytest.mark.parametrize(
+    ("overrides", "prompts"), [(["dataset.limit=7"], 7), (["dataset=emoji", "dataset.limit=null"], 1008)]
+)
+def test_a_dataset_without_a_limit_is_asked(overrides: list[str], prompts: int) -> None:
+    assert needs.prompts_of(compose_config(["experiment=table3", *overrides])) == prompts
+
+
+def test_data_that_is_not_here_has_an_unknown_number_of_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("sd14-bksdm-small", "dataset=coco", "dataset.limit=null")
+    monkeypatch.setattr(needs, "measure_step", lambda _: Measured(0.5, 1e12, None))
+    planned = [Planned(config, both_ends(config))]
+    assert needs.prompts_of(config) == 0
+    assert "for 0 images, and those of coco, whose prompts are not known yet" in needs.in_words([config], planned)

@@ -5,7 +5,7 @@ import pytest
 
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.denoise import Stretch
-from obclip_cli.reproduction.rounds import Part, ratio, seconds_of, spread
+from obclip_cli.reproduction.timing import Part, ratio, seconds_of, spread
 
 
 def test_each_round_times_every_part(tiny_pair: list[str]) -> None:

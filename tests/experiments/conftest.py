@@ -1,0 +1,67 @@
+"""All experiments on a tiny random pair, run once by the command line; every test reads what they wrote."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
+from obclip_cli.main import run
+from obclip_cli.reproduction.claims import Claim, contrast_claims
+from obclip_cli.reproduction.experiment import module_of
+
+FAST = ["hybrid.steps=12", "dataset.limit=3"]
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What `obclip reproduce` wrote.
+
+    Attributes:
+        overrides: what was typed.
+    """
+
+    folder: Path
+    overrides: list[str]
+
+    def config(self, name: str) -> Config:
+        """What an experiment was run with."""
+        return compose_config([f"experiment={name}", *self.overrides])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """NAME.csv."""
+        return pd.read_csv(self.folder / f"{name}.csv")
+
+    def claims(self, name: str) -> list[Claim]:
+        """Those of the YAML file, then the others."""
+        config, module = self.config(name), module_of(name)
+        own = module.claims(config, self.folder) if hasattr(module, "claims") else []
+        return [*contrast_claims(config, self.folder), *own]
+
+
+@pytest.fixture(scope="session")
+def reproduced(tiny_pair: list[str], tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reproduced:
+    """`obclip reproduce` of everything; of several test processes the first one runs it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "reproduced"
+    typed = folder.with_suffix(".json")
+    with FileLock(folder.with_suffix(".lock")):
+        if not typed.exists():
+            overrides = [*tiny_pair, *FAST]
+            reproduce(["-o", str(folder), *overrides])
+            typed.write_text(json.dumps(overrides))
+    return Reproduced(folder, json.loads(typed.read_text()))
+
+
+def reproduce(arguments: list[str]) -> None:
+    """Run the command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["obclip", "reproduce", *arguments])
+        try:
+            run()
+        except SystemExit as stop:
+            assert not stop.code
