@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from obclip_cli.compose import compose_config
-from obclip_cli.reproduction.experiments import experiment_names, load_experiment
+from obclip_cli.reproduction.experiment import experiment_names, module_of
 
 RESULTS = Path(__file__).parent.parent / "results"
 KINDS = ("csv", "md", "tex", "png")
@@ -36,7 +36,8 @@ def test_no_run_is_left_that_nothing_names() -> None:
 @pytest.mark.slow
 def test_a_cheap_experiment_comes_out_as_committed(tmp_path: Path) -> None:
     """Figure 9 on `mini`: every mean lies within the committed 95 % interval."""
-    figure9 = load_experiment("figure9")
+    figure9 = module_of("figure9")
+    assert figure9 is not None
     figure9.run(compose_config(figure9.overrides("mini")), tmp_path, lambda *_: lambda _: None)
     again, committed = (pd.read_csv(folder / "figure9.csv") for folder in (tmp_path, RESULTS))
     assert list(again["step"]) == list(committed["step"]) and len(again) == 25

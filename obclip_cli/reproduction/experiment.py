@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from obclip_cli.compose import compose_config
+from omegaconf import OmegaConf
+
+from obclip_cli.compose import compose_config, compose_model
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, ModelConfig
 from obclip_cli.data import load_dataset
 from obclip_cli.data.templates import load_templates
@@ -26,6 +28,7 @@ from obclip_cli.evaluation.store import run_name
 from obclip_cli.resources import data_folder, package_folder
 
 CACHE, REUSE = "cache", "cache+reuse"
+SIDES = ("cloud", "device")
 PRESETS = {10: "paper_k10", 5: "paper_k5"}  # k: file of configs/cache with the paper's r and s
 OWN_PRESET = "paper_lcm"  # of a cloud with a schedule of its own
 # What the names under `use` mean; an acceleration and a shift may follow, as in "ObCLIP, cache, dt=8".
@@ -147,11 +150,21 @@ def changed(config: Config, settings: Mapping[str, Any]) -> Config:
         *path, last = key.split(".")
         place = reduce(getattr, path, found)
         if not isinstance(place, dict):
-            setattr(place, last, ModelConfig(**value) if isinstance(value, Mapping) else value)
+            setattr(place, last, _model(value, getattr(place, last)) if path == ["pair"] and last in SIDES else value)
         elif last in place:
             place[last] = value
         else:
-            raise UserError(f"dataset={config.dataset['name']} has no {key}; leave the experiment's own dataset")
+            raise UserError(f"dataset={config.dataset['name']} has no {key}; keep the experiment's own dataset")
+    return found
+
+
+def _model(value: Any, here: ModelConfig) -> ModelConfig:
+    """Another model of the pair: `${pair.cloud}`, or a name of configs/model that stands in the same folder."""
+    if isinstance(value, str):
+        kept = {name: getattr(here, name) for name in ("path", "revision", "variant", "batch")}
+        return replace(compose_model(value), **kept)
+    found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), value))
+    assert isinstance(found, ModelConfig)
     return found
 
 
@@ -178,7 +191,7 @@ def rows_of(config: Config, methods: list[Any] | None = None) -> list[Row]:
 
 def _alone(config: Config, name: str) -> Row:
     """A method that one side runs from beginning to end."""
-    steps = 0 if name == "device-only" else longest(config)
+    steps = 0 if name == "device-only" else config.cloud_steps
     return Row(name, None, Method(name, "server_first", steps, hidden=name == "vanilla OG"), _cells(name, None))
 
 
@@ -188,10 +201,10 @@ def switch_points(config: Config, entry: Mapping[str, Any]) -> list[int]:
     A cloud with a schedule of its own has the configured one in the place of the paper's.
     """
     if "share" in entry:
-        return sorted({round(share * longest(config)) for share in entry["share"]})
+        return sorted({round(share * config.cloud_steps) for share in entry["share"]})
     if config.pair.cloud.steps is not None and entry.get("k") == list(PRESETS):
         return [config.hybrid.switch_point]
-    return [k for k in entry["k"] if k <= longest(config)]
+    return [k for k in entry["k"] if k <= config.cloud_steps]
 
 
 def _row(config: Config, name: str, k: int) -> Row | None:
@@ -230,17 +243,12 @@ def _cells(method: str, k: int | None, acceleration: str = "") -> dict[str, Any]
 
 def _has_room(config: Config, method: Method, *, hands_over: bool) -> bool:
     """Whether the schedules allow a method: only on one schedule can the cloud go last, or a history be shipped."""
-    k, steps = method.switch_point, longest(config)
+    k, steps = method.switch_point, config.cloud_steps
     if method.order == "client_first":  # the ends are the same in either order
         return config.pair.cloud.steps is None and 0 < k < steps
     if hands_over and method.handover == "history":
         return k < steps and {config.pair.cloud.scheduler, config.pair.device.scheduler} == {"dpm_solver"}
     return (k == steps and not hands_over) or (k < steps and k + method.timestep_shift <= config.hybrid.steps)
-
-
-def longest(config: Config) -> int:
-    """Steps of the cloud's whole schedule."""
-    return config.pair.cloud.steps or config.hybrid.steps
 
 
 def paper_cache(config: Config, k: int, acceleration: str) -> CacheConfig:
@@ -258,9 +266,12 @@ def _preset(name: str, k: int) -> CacheConfig:
 
 def _candidates(config: Config) -> int:
     """N of filled templates: every combination of the values of their attributes; 1 for captions."""
-    if "templates" not in config.dataset:
-        return 1
-    return len(load_templates(config.dataset["templates"]).assignments(config.dataset["attributes"]))
+    dataset = config.dataset
+    if "templates" in dataset:
+        return len(load_templates(dataset["templates"]).assignments(dataset["attributes"]))
+    if "attributes" in dataset:
+        raise UserError(f"dataset={dataset['name']} has no dataset.attributes; choose portraits or emoji_portraits")
+    return 1
 
 
 def what_is_missing(config: Config) -> str:

@@ -22,7 +22,7 @@ from obclip_cli.report.plots import plot_images, plot_tradeoff
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.captions import caption_of, measured_on
-from obclip_cli.reproduction.experiment import Block, blocks_of, for_pair, longest, settings_of, what_is_missing
+from obclip_cli.reproduction.experiment import Block, blocks_of, for_pair, settings_of, what_is_missing
 from obclip_cli.reproduction.paper import KEYS, PAPER, beside, paper_rows
 from obclip_cli.reproduction.timing import Part, seconds_of, spread
 from obclip_cli.runs import read_table
@@ -143,7 +143,7 @@ def costs(config: Config, method: Method, candidates: int) -> dict[str, float]:
 
 def _counted(block: Block) -> pd.DataFrame:
     config = block.config
-    whole = costs(config, Method("", "server_first", longest(config)), 1)["cloud_tmac"]
+    whole = costs(config, Method("", "server_first", config.cloud_steps), 1)["cloud_tmac"]
     rows = []
     for row in block.rows:
         found = costs(config, row.run, block.candidates)

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from obclip_cli.evaluation.contrasts import combined, difference
+from obclip_cli.evaluation.contrasts import combined, difference, independent, over_seeds
 from obclip_cli.metrics.fid import fid, fid_estimate
+from obclip_cli.metrics.intervals import Estimate
 
 
 @pytest.fixture
@@ -55,3 +56,26 @@ def test_draws_of_methods_are_of_the_same_images() -> None:
     first, again = (fid_estimate(real, generated, np.random.default_rng([0, 0])).draws for _ in range(2))
     assert first == again and len(set(first)) > 100
     assert np.mean(first) == pytest.approx(fid(real, generated), abs=3 * np.std(first))
+
+
+def test_where_no_image_changed_sides_the_interval_is_wilsons(run: Path) -> None:
+    """Of three images none: Wilson's upper end is z^2 / (n + z^2) = 0.5615."""
+    table = pd.read_csv(run / "results.csv").assign(gender=1)
+    table.to_csv(run / "results.csv", index=False)
+    found = difference(run, "gender", "a", "b")
+    assert (found.value, found.low, found.high) == pytest.approx((0, -0.5615, 0.5615), abs=1e-4)
+
+
+def test_the_interval_over_seeds_is_students_by_hand() -> None:
+    """Mean 3, standard deviation 1.5811, four degrees of freedom: 3 ± 2.7764 * 1.5811 / sqrt(5)."""
+    found = over_seeds([1, 2, 3, 4, 5])
+    assert (found.value, found.low, found.high) == pytest.approx((3, 3 - 1.96324, 3 + 1.96324), abs=1e-4)
+    assert pd.isna(over_seeds([1.0, float("nan"), 2.0]).low)  # a score that one seed lacks
+    with pytest.raises(ValueError, match="at least two, there is 1"):
+        over_seeds([1.0])
+
+
+def test_variances_of_different_prompts_add() -> None:
+    """Half widths of 3 and 4 make 5."""
+    found = independent(Estimate(10, 7, 13), Estimate(4, 0, 8))
+    assert (found.value, found.low, found.high) == pytest.approx((6, 1, 11))

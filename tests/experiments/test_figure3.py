@@ -11,7 +11,6 @@ from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, contrast_claims
 from obclip_cli.reproduction.experiment import blocks_of
 from tests.experiments.conftest import Reproduced
-from tests.reproduction.hand_made import of_pair
 
 
 def test_the_table_holds_means_over_the_runs_of_all_seeds(reproduced: Reproduced) -> None:
@@ -71,7 +70,7 @@ def test_orders_are_compared_within_each_seed() -> None:
 
 @pytest.mark.parametrize("pair", [name for name in pair_names() if name != "mini"])
 def test_without_weights_costs_are_there_and_nothing_is_claimed(pair: str, tmp_path: Path) -> None:
-    config = compose_config(["experiment=figure3", *of_pair(pair)])
+    config = compose_config(["experiment=figure3", f"pair={pair}"])
     text = run(config, tmp_path, lambda *_: lambda _: None)
     table = pd.read_csv(tmp_path / "figure3.csv")
     assert "Nothing was scored or timed: not whole on this machine" in text

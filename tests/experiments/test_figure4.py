@@ -19,7 +19,6 @@ from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE
 from obclip_cli.reproduction.experiment import blocks_of
 from tests.experiments.conftest import Reproduced
-from tests.reproduction.hand_made import of_pair
 
 
 def test_shares_run_from_another_candidate_to_the_prompt_alone(reproduced: Reproduced) -> None:
@@ -91,7 +90,7 @@ def test_an_image_is_right_where_every_attribute_is() -> None:
 
 @pytest.mark.parametrize("pair", ["sd14-bksdm-small", "sdxl-koala", "lcmsdxl-koala"])
 def test_without_weights_costs_are_there_and_nothing_is_claimed(pair: str, tmp_path: Path) -> None:
-    config = compose_config([*of_pair(pair), "experiment=figure4"])
+    config = compose_config([f"pair={pair}", "experiment=figure4"])
     text = run(config, tmp_path, lambda *_: lambda _: None)
     table = pd.read_csv(tmp_path / "figure4.csv")
     assert "Nothing was scored" in text and "koala-700m" not in text  # the small model is not needed

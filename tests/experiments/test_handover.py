@@ -9,7 +9,6 @@ import torch
 from experiments.handover import AGAINST, distances_to_cloud, run
 from obclip_cli.compose import compose_config
 from tests.experiments.conftest import Reproduced
-from tests.reproduction.hand_made import of_pair
 
 
 def test_psnr_is_the_mean_over_images_by_hand() -> None:
@@ -30,7 +29,7 @@ def test_history_is_paired_with_restart(reproduced: Reproduced) -> None:
 
 @pytest.mark.parametrize("pair", ["sd14-bksdm-small", "lcmsdxl-koala"])
 def test_without_weights_costs_are_there(pair: str, tmp_path: Path) -> None:
-    config = compose_config([*of_pair(pair), "experiment=handover"])
+    config = compose_config([f"pair={pair}", "experiment=handover"])
     assert "Nothing was scored" in run(config, tmp_path, lambda *_: lambda _: None)
     table = pd.read_csv(tmp_path / "handover.csv")
     assert (table["cloud_tmac"] + table["device_tmac"] > 0).all() and "fid" not in table

@@ -28,12 +28,6 @@ CLIPS = dict(zip(NAMES, (0.8, 0.6, 0.8, 0.75, 0.75, 0.74, 0.74), strict=True))
 METHODS = [*NAMES[:3], {"k": [10], "use": ["Hybrid SD", "ObCLIP", "ObCLIP, cache", "ObCLIP, cache+reuse"]}]
 
 
-def of_pair(name: str) -> list[str]:
-    """Overrides for a pair, with the split that LCM-SDXL's own 8 steps need."""
-    split = ["hybrid.switch_point=4", "hybrid.timestep_shift=8"] if name == "lcmsdxl-koala" else []
-    return [f"pair={name}", *split]
-
-
 def experiment(*tests: dict[str, Any], folder: Path, **run: Any) -> Config:
     """An experiment with one claim of these tests beside the paper's Table 2, whose run lies in `folder`."""
     paper = {"table": 2, "where": {"N": [2]}, "label": "N=2"}

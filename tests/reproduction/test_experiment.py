@@ -15,7 +15,6 @@ from obclip_cli.reproduction.experiment import (
     settings_of,
 )
 from obclip_cli.reproduction.needs import planned_of
-from tests.reproduction.hand_made import of_pair
 
 SCORED = ("table2", "table3", "table4", "table6", "figure3", "figure4", "handover")
 
@@ -23,7 +22,7 @@ SCORED = ("table2", "table3", "table4", "table6", "figure3", "figure4", "handove
 @pytest.mark.parametrize("name", SCORED)
 def test_every_experiment_has_methods_and_a_plan_for_every_pair(name: str) -> None:
     for pair in pair_names():
-        config = compose_config([f"experiment={name}", *of_pair(pair)])
+        config = compose_config([f"experiment={name}", f"pair={pair}"])
         assert settings_of(config)["name"] == name and settings_of(config)["title"]
         assert methods_of(config) == blocks_of(config)[0].methods
         for planned in planned_of(config, module_of(name)):
@@ -65,9 +64,7 @@ def test_rows_are_the_papers_and_their_names_those_of_the_methods() -> None:
 
 
 def test_a_cloud_with_a_schedule_of_its_own_brings_its_switch_point() -> None:
-    lcm = compose_config(
-        ["experiment=table3", "pair=lcmsdxl-koala", "hybrid.switch_point=4", "hybrid.timestep_shift=8"]
-    )
+    lcm = compose_config(["experiment=table3", "pair=lcmsdxl-koala"])
     hybrids = [row for row in rows_of(lcm) if row.k is not None]
     assert {(row.k, row.run.timestep_shift) for row in hybrids} == {(4, 8)}
     assert hybrids[-1].run.cache.cache_point == 2
@@ -84,10 +81,7 @@ def test_both_schedules_of_table_4() -> None:
 
 def test_sdxl_and_lcm_sdxl_stand_for_each_other_in_the_same_folders() -> None:
     mine = ["experiment=table4", "pair.cloud.path=/mine/sdxl"]
-    split = ["hybrid.switch_point=4", "hybrid.timestep_shift=8"]
-    sdxl, lcm = (
-        blocks_of(compose_config([*mine, *more])) for more in (["pair=sdxl-koala"], ["pair=lcmsdxl-koala", *split])
-    )
+    sdxl, lcm = (blocks_of(compose_config([*mine, *more])) for more in (["pair=sdxl-koala"], ["pair=lcmsdxl-koala"]))
     for a, b in zip(sdxl, lcm, strict=True):
         assert a.config.pair.name == b.config.pair.name and a.methods == b.methods
         assert (a.config.pair.cloud.unet, a.config.pair.cloud.steps) == (
@@ -117,7 +111,9 @@ def test_a_history_is_shipped_only_on_one_schedule_and_before_the_end() -> None:
         (m.switch_point, m.handover) for m in methods_of(compose_config(["experiment=handover", "hybrid.steps=10"]))
     ]
     assert found == [(10, "restart"), (0, "restart"), (5, "restart"), (5, "history")]
-    assert {m.handover for m in methods_of(compose_config(["experiment=handover", *of_pair("lcmsdxl-koala")]))} == {"restart"}
+    assert {m.handover for m in methods_of(compose_config(["experiment=handover", "pair=lcmsdxl-koala"]))} == {
+        "restart"
+    }
 
 
 def test_a_block_leaves_the_first_configuration_alone_and_sets_what_is_there() -> None:

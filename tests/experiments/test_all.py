@@ -1,0 +1,33 @@
+"""What holds of every experiment."""
+
+import pytest
+
+from obclip_cli.reproduction.experiment import experiment_names
+from tests.experiments.conftest import Reproduced, reproduce
+
+
+@pytest.mark.slow
+def test_the_page_leads_through_all_experiments_and_their_runs(reproduced: Reproduced) -> None:
+    page = (reproduced.folder / "README.md").read_text()
+    assert page.index("claims.md") < page.index("table2.png") < page.index("figure3.png") < page.index("figure12.png")
+    for name in experiment_names():
+        assert all((reproduced.folder / f"{name}.{kind}").stat().st_size for kind in ("png", "md", "csv", "tex"))
+        assert f"({name}.png)" in page and f"({name}.md)" in page
+    for run in (reproduced.folder / "runs").iterdir():
+        assert run.name in page and (run / "config.yaml").exists() and (run / "environment.json").exists()
+
+
+@pytest.mark.parametrize("name", ["table2", "table3", "table4", "table6", "figure3", "figure4", "handover"])
+def test_what_is_finished_is_read_and_not_made_again(reproduced: Reproduced, name: str) -> None:
+    runs = reproduced.folder / "runs"
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.csv")}
+    table = reproduced.table(name)
+    reproduce([name, "-o", str(reproduced.folder), *reproduced.overrides])
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.csv")} == before
+    assert reproduced.table(name).equals(table)
+
+
+@pytest.mark.parametrize("name", ["table2", "table3", "table4", "table6", "figure3", "figure4"])
+def test_claims_have_figures_and_reasons(reproduced: Reproduced, name: str) -> None:
+    for claim in reproduced.claims(name):
+        assert claim.ours and claim.verdict.why, claim.claim
