@@ -13,11 +13,11 @@ from obclip_cli.config import Config
 from obclip_cli.cost.profile import architecture_of, latent_bytes
 from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.evaluation.images import StoredImages
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.captions import caption_of
-from obclip_cli.reproduction.claims import CLOUD, DEVICE
 from obclip_cli.reproduction.experiment import Block, blocks_of, settings_of
 from obclip_cli.reproduction.score_table import facts, interval_columns, score
 
@@ -60,7 +60,7 @@ def _rows(block: Block) -> pd.DataFrame:
 def _bytes(block: Block) -> pd.DataFrame:
     """What goes down for one candidate."""
     latent = latent_bytes(architecture_of(block.config.pair.cloud).unet, block.config.pair.dtype)
-    down = [0 if m.name == DEVICE else latent * (2 if m.handover == "history" else 1) for m in block.methods]
+    down = [0 if m.name == DEVICE_ONLY else latent * (2 if m.handover == "history" else 1) for m in block.methods]
     return pd.DataFrame({"bytes_down": down})
 
 
@@ -77,13 +77,13 @@ def _differences(block: Block, place: Path) -> pd.DataFrame:
 
 def distances_to_cloud(images: Mapping[str, torch.Tensor | StoredImages]) -> pd.DataFrame:
     """Mean PSNR, in dB, of each method's images to those of the large model alone from the same noise."""
-    target = images[CLOUD][:].float()
+    target = images[CLOUD_ONLY][:].float()
     rows = [
         {"method": name, "psnr_to_cloud": round(float(_psnr(pictures[:].float(), target)), 3)}
         for name, pictures in images.items()
-        if name != CLOUD
+        if name != CLOUD_ONLY
     ]
-    return pd.DataFrame([{"method": CLOUD}, *rows])
+    return pd.DataFrame([{"method": CLOUD_ONLY}, *rows])
 
 
 def _psnr(images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

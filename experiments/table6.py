@@ -4,9 +4,8 @@ from pathlib import Path
 
 from obclip_cli.config import Config
 from obclip_cli.evaluation.contrasts import combined, difference, independent
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.reproduction.claims import (
-    CLOUD,
-    DEVICE,
     LITTLE,
     Claim,
     Verdict,
@@ -33,7 +32,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         return [Claim(SAYS, "Table 6", PAPER, "", untested("Table 2 has not been measured beside it"))]
     names = {row.k: row.run.name for row in block.rows if row.name == "ObCLIP, cache+reuse"}
     told = [
-        f"{run.name.split('-')[1]}, k={k}: {in_words(difference(run, 'fid', name, CLOUD))}"
+        f"{run.name.split('-')[1]}, k={k}: {in_words(difference(run, 'fid', name, CLOUD_ONLY))}"
         for k, name in names.items()
         for run in (smaller, larger)
     ]
@@ -43,10 +42,10 @@ def claims(config: Config, folder: Path) -> list[Claim]:
 
 def as_well(smaller: Path, larger: Path, name: str) -> Verdict:
     """The rule for one method; the runs have different prompts, so their variances add."""
-    rise = {name: 1.0, CLOUD: -1.0}
-    fewer = difference(smaller, "fid", name, CLOUD)
-    left = combined(larger, "fid", {name: 1.0, CLOUD: LITTLE - 1.0, DEVICE: -LITTLE})
-    gap = difference(larger, "fid", DEVICE, CLOUD)
+    rise = {name: 1.0, CLOUD_ONLY: -1.0}
+    fewer = difference(smaller, "fid", name, CLOUD_ONLY)
+    left = combined(larger, "fid", {name: 1.0, CLOUD_ONLY: LITTLE - 1.0, DEVICE_ONLY: -LITTLE})
+    gap = difference(larger, "fid", DEVICE_ONLY, CLOUD_ONLY)
     return costs_little(
         independent(combined(larger, "fid", rise), fewer),
         gap,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 
 EPILOG = """
 Examples:
@@ -18,6 +18,8 @@ obclip eval --dataset emoji --limit 50 -k 5,10
 obclip eval --limit 50 hybrid.switch_point=7 hybrid.handover=history cache=paper_k5
 
 obclip eval --dataset coco dataset.root=DIR dataset.limit=100
+
+obclip eval experiment=table3
 
 accelerate launch --num_processes 2 -m obclip_cli.main eval --dataset coco dataset.root=DIR
 """
@@ -48,6 +50,7 @@ def evaluate(
         o.print_config(config)
         return
     from obclip_cli.evaluation import score
+    from obclip_cli.evaluation.blocks import blocks_of
     from obclip_cli.evaluation.methods import baselines_and_obclip
     from obclip_cli.evaluation.score import is_first
     from obclip_cli.evaluation.store import run_name
@@ -55,7 +58,12 @@ def evaluate(
     from obclip_cli.report.terminal import show_table
     from obclip_cli.runs import check_writable
 
-    methods = baselines_and_obclip(config, points)
+    if config.experiment is None:
+        methods = baselines_and_obclip(config, points)
+    else:
+        require(not points, f"experiment={config.experiment['name']} says itself at which k; leave -k out")
+        block = blocks_of(config)[0]
+        config, methods = block.config, block.methods
     folder = output or Path("results/eval") / run_name(config, methods)
     check_writable(folder)
     with progress_bars() as bar:

@@ -26,6 +26,7 @@ from obclip_cli import runs
 from obclip_cli.compose import compose_config, composed, explained, normalise_override, typed
 from obclip_cli.config import CacheConfig, Config, HybridConfig
 from obclip_cli.errors import UserError
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import both_ends, configured_method
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
@@ -147,15 +148,21 @@ def _job(composed: DictConfig) -> None:
     _write(place, facts)
 
 
-def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
-    """Score the configured method, and the baselines unless another job of the sweep has.
+def score_job(config: Config, folder: Path, number: int) -> dict[str, Any]:
+    """Score the configured method, and the baselines unless another job of the sweep has; or an experiment's methods.
 
     Args:
         number: the job's, for its progress bar.
 
     Returns:
-        the method's name, its run folder and that of the baselines, relative to the sweep's.
+        the names of the methods, their run folder and that of the baselines, relative to the sweep's.
     """
+    if config.experiment is not None:
+        block = blocks_of(config)[0]
+        place = folder / "runs" / run_name(block.config, block.methods)
+        with progress_bars() as bars:
+            _alone(block.config, block.methods, place, lambda what, total: bars(f"job {number}: {what}", total))
+        return {"methods": [method.name for method in block.methods], "run": f"runs/{place.name}"}
     baseline = baseline_config(config)
     ends = both_ends(baseline)
     method = configured_method(config)
@@ -168,7 +175,7 @@ def score_job(config: Config, folder: Path, number: int) -> dict[str, str]:
 
         _, images, samples = _alone(baseline, ends, shared, bar)
         _alone(config, [method], own, bar, (images[ends[0].name], samples))
-    return {"method": method.name, "run": f"runs/{own.name}", "baselines": f"runs/{shared.name}"}
+    return {"methods": [method.name], "run": f"runs/{own.name}", "baselines": f"runs/{shared.name}"}
 
 
 def baseline_config(config: Config) -> Config:

@@ -56,8 +56,9 @@ def read_sweep(folder: Path) -> SweepReport:
                 :LONGEST_REASON
             ]
             continue
-        rows.append(_rows(folder / job["run"], [job["method"]], own))
-        users.setdefault(job["baselines"], []).append(own)
+        rows.append(_rows(folder / job["run"], job["methods"], own))
+        if "baselines" in job:
+            users.setdefault(job["baselines"], []).append(own)
     for run, sharing in users.items():
         rows.append(_rows(folder / run, list(BASELINES), _common(sharing)))
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*swept, "method"])

@@ -12,6 +12,7 @@ from typing import Any
 
 from obclip_cli.config import Config
 from obclip_cli.evaluation.contrasts import combined, over_seeds
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.reproduction.experiment import Block, Row, blocks_of, settings_of, switch_points, what_is_missing
 from obclip_cli.reproduction.paper import paper_rows
@@ -19,7 +20,6 @@ from obclip_cli.reproduction.score_table import costs, paper_label
 from obclip_cli.runs import read_table
 
 HOLDS, DOES_NOT_HOLD, NOT_DECIDED, NOT_TESTABLE = "holds", "does not hold", "not decided here", "not testable here"
-CLOUD, DEVICE = "cloud-only", "device-only"
 LITTLE = 0.2  # of the gap between both ends
 NO_REFERENCES = "no scores: the dataset gives no reference images"
 NAMES = {"fid": "FID", "clip": "CLIP score", "cloud_tmac": "T multiply-accumulates"}
@@ -162,7 +162,7 @@ def _part(blocks: list[Block], folder: Path, test: Mapping[str, Any], named: Map
         (" minus " if w < 0 else " plus ", "" if abs(w) == 1 else f"{abs(w):g} times ", n) for n, w in contrast.items()
     ]
     what = f"{NAMES.get(column, column)} of {''.join(part for term in signed for part in term).removeprefix(' plus ')}"
-    gap = {DEVICE: 1.0, CLOUD: -1.0}
+    gap = {DEVICE_ONLY: 1.0, CLOUD_ONLY: -1.0}
 
     def printed(weights: Mapping[str, float]) -> float:
         return _printed(block, column, weights, named)

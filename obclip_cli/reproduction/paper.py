@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY, HYBRID_SD
 from obclip_cli.reproduction.experiment import for_pair
 from obclip_cli.reproduction.paper_costs import STEPS, cloud_cost
 
@@ -15,7 +16,7 @@ PAPER = "_paper"
 KEYS = ["method", "k", "acceleration"]
 QUOTED = "HE-Diffusion (quoted)"
 COSTS = ("cloud_tmac", "cloud_tmac_per_candidate")
-ONE_CANDIDATE = ("cloud-only", "Hybrid SD")
+ONE_CANDIDATE = (CLOUD_ONLY, HYBRID_SD)
 
 
 def paper_table(number: int) -> pd.DataFrame:
@@ -44,10 +45,10 @@ def paper_rows(chosen: Mapping[str, Any], pair: str) -> pd.DataFrame:
     table = table.drop(columns=[column for column in ("cloud", "device") if column in table])
     cost = next((column for column in COSTS if column in table), None)
     if cost and "device_tmac" not in table:  # device-only's cost is printed in the cloud's column
-        alone = table["method"] == "device-only"
+        alone = table["method"] == DEVICE_ONLY
         table = table.assign(device_tmac=table[cost].where(alone), **{cost: table[cost].mask(alone, 0.0)})
     if cost:
-        whole = table.loc[table["method"] == "cloud-only", cost].iloc[0]
+        whole = table.loc[table["method"] == CLOUD_ONLY, cost].iloc[0]
         table["cloud_share"] = (table[cost] / whole).round(4)
     if "counted_on" in chosen:
         table["cloud_share_counted"] = [_counted(row, chosen["counted_on"]) for row in table.to_dict("records")]
@@ -56,8 +57,8 @@ def paper_rows(chosen: Mapping[str, Any], pair: str) -> pd.DataFrame:
 
 def _counted(row: Mapping[Any, Any], architecture: str) -> float:
     """Our count of one of the paper's rows, against cloud-only."""
-    if row["method"] in ("device-only", "HE-Diffusion"):
-        return 0.0 if row["method"] == "device-only" else nan
+    if row["method"] in (DEVICE_ONLY, "HE-Diffusion"):
+        return 0.0 if row["method"] == DEVICE_ONLY else nan
     k = STEPS if pd.isna(row["k"]) else int(row["k"])
     n = 1 if row["method"] in ONE_CANDIDATE else int(row["N"])
     cost = cloud_cost(architecture, k=k, n=n, acceleration=row["acceleration"])

@@ -9,8 +9,8 @@ import pandas as pd
 
 from obclip_cli import runs
 from obclip_cli.config import Config
+from obclip_cli.cost.macs import run_macs
 from obclip_cli.cost.profile import architecture_of
-from obclip_cli.cost.run import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.evaluation.images import StoredImages

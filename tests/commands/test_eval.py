@@ -3,10 +3,18 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
+from obclip_cli.errors import UserError
+from obclip_cli.evaluation import score
+from obclip_cli.evaluation.blocks import blocks_of
+from obclip_cli.evaluation.methods import Method
+from obclip_cli.evaluation.store import run_name
 from tests.conftest import Run, assert_one_line_error
 from tests.data.test_coco import make_coco
 
@@ -87,3 +95,21 @@ def test_without_a_judge_the_papers_networks_are_asked_for(
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     run = obclip("eval", "pair.judge=null", "-o", str(tmp_path / "out"), *tiny_pair, *FAST)
     assert_one_line_error(run, "Inception-v3", "no route to host", str(tmp_path / "torch"), "pair.judge")
+
+
+def test_an_experiment_is_scored_as_reproduce_scores_it(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same methods on the same data: it finds the run that `obclip reproduce` would make."""
+    monkeypatch.chdir(tmp_path)
+    asked = ["experiment=table4", "hybrid.steps=12", "dataset.limit=3", *tiny_pair]
+    seen = []
+
+    def run_benchmark(config: Config, methods: list[Method], folder: Path, _: Any) -> None:
+        seen.append(run_name(config, methods))
+        raise UserError(f"{folder} was asked for")
+
+    monkeypatch.setattr(score, "run_benchmark", run_benchmark)
+    assert_one_line_error(obclip("eval", *asked), "results/eval/emoji-mini")
+    assert f"captions-{seen[0]}" == blocks_of(compose_config(asked))[0].run(tmp_path).name
+    assert_one_line_error(obclip("eval", "experiment=table3", "-k", "5"), "leave -k out")

@@ -171,3 +171,14 @@ def test_launchers_give_what_one_process_gives(
     assert run.code == 0, run.err
     tables = [pd.read_csv(tmp_path / name / "table.csv") for name in ("basic", plugin)]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
+
+
+def test_a_sweep_of_an_experiment_scores_its_methods_in_every_job(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    fast = ["hybrid.steps=2", "hybrid.switch_point=1", "dataset.limit=2", *tiny_pair]
+    run = obclip("sweep", "experiment=figure3", "seed=0,1", "-o", str(tmp_path), *fast)
+    assert run.code == 0, run.err
+    table = pd.read_csv(tmp_path / "table.csv")
+    names = ["server-first, k=0", "server-first, k=1", "client-first, k=1", "server-first, k=2"]
+    assert {seed: set(rows["method"]) for seed, rows in table.groupby("seed")} == {0: set(names), 1: set(names)}
