@@ -236,6 +236,8 @@ def plain(config: Config) -> dict[str, Any]:
     assert isinstance(container, dict)
     result: dict[str, Any] = {str(key): value for key, value in container.items()}
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
+    for chosen in ("captions", "portraits"):  # the dataset that one of them chose is there itself
+        del result["pair"][chosen]
     del result["experiment"]
     return result
 
