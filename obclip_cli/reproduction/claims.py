@@ -20,6 +20,7 @@ from obclip_cli.reproduction.score_table import costs, paper_label
 from obclip_cli.runs import read_table
 
 HOLDS, DOES_NOT_HOLD, NOT_DECIDED, NOT_TESTABLE = "holds", "does not hold", "not decided here", "not testable here"
+GAP = {DEVICE_ONLY: 1.0, CLOUD_ONLY: -1.0}
 LITTLE = 0.2  # of the gap between both ends
 NO_REFERENCES = "no scores: the dataset gives no reference images"
 NAMES = {"fid": "FID", "clip": "CLIP score", "cloud_tmac": "T multiply-accumulates"}
@@ -145,53 +146,55 @@ def _parts(blocks: list[Block], folder: Path, claim: Mapping[str, Any], test: Ma
     rows, contrast = blocks[0].rows, test["contrast"]
     points = dict.fromkeys(row.k for row in rows if row.name in contrast and row.k is not None)
     wanted = switch_points(blocks[0].config, claim) if {"k", "share"} & claim.keys() else points
-    found = []
     at: list[int | None] = [k for k in points if k in wanted]
+    found = []
     for k in at or [None]:
         named = {row.name: row for row in rows if row.k in (None, k)}
         if contrast.keys() <= named.keys():
-            found.append(_part(blocks, folder, test, named, k))
+            found.append(_part(blocks, folder, test, named, "" if k is None else f", k={k}"))
     return found
 
 
-def _part(blocks: list[Block], folder: Path, test: Mapping[str, Any], named: Mapping[str, Row], k: int | None) -> _Part:
+def _part(blocks: list[Block], folder: Path, test: Mapping[str, Any], named: Mapping[str, Row], at: str) -> _Part:
     block, contrast = blocks[0], test["contrast"]
-    at = "" if k is None else f", k={k}"
-    column = test.get("score", test.get("cost"))
-    signed = [
-        (" minus " if w < 0 else " plus ", "" if abs(w) == 1 else f"{abs(w):g} times ", n) for n, w in contrast.items()
-    ]
-    what = f"{NAMES.get(column, column)} of {''.join(part for term in signed for part in term).removeprefix(' plus ')}"
-    gap = {DEVICE_ONLY: 1.0, CLOUD_ONLY: -1.0}
-
-    def printed(weights: Mapping[str, float]) -> float:
-        return _printed(block, column, weights, named)
-
-    quoted = printed(contrast)
-    of_gap = f" of a gap of {printed(gap):.3g}" if "costs_little" in test else ""
-    paper = f"{paper_label(block)}{at}: {what} {quoted:+.3g}{of_gap}" if quoted == quoted else ""
+    column = test["score"] if "score" in test else test["cost"]
+    what = f"{NAMES.get(column, column)} of {_in_terms(contrast)}"
     label = f"{block.label}{at}: {what}"
+    quoted = _printed(block, column, contrast, named)
+    of_gap = f" of a gap of {_printed(block, column, GAP, named):.3g}" if "costs_little" in test else ""
+    paper = f"{paper_label(block)}{at}: {what} {quoted:+.3g}{of_gap}" if quoted == quoted else ""
     if "cost" in test:
-        counted = sum(
-            w * costs(block.config, named[name].run, block.candidates)[test["cost"]] for name, w in contrast.items()
-        )
-        verdict = exactly(counted <= test["at_most"], f"{label} is {counted:.3g}; at most {test['at_most']:g}")
-        return _Part(paper, f"{label} {counted:+.3g}", verdict)
-    if why := _unscored(block, folder, test["score"]):
+        methods = {name: named[name].run for name in contrast}
+        each = [w * costs(block.config, methods[name], block.candidates)[column] for name, w in contrast.items()]
+        verdict = exactly(sum(each) <= test["at_most"], f"{label} is {sum(each):.3g}; at most {test['at_most']:g}")
+        return _Part(paper, f"{label} {sum(each):+.3g}", verdict)
+    if why := _unscored(block, folder, column):
         return _Part(paper, "", untested(why))
-
-    def measured(weights: Mapping[str, float]) -> Estimate:
-        runs_of = {named[name].run.name: weight for name, weight in weights.items()}
-        each = [combined(one.run(folder), test["score"], runs_of) for one in blocks]
-        return each[0] if len(each) == 1 else over_seeds([estimate.value for estimate in each])
-
-    found = measured(contrast)
+    found = _measured(blocks, folder, column, contrast, named)
     if "costs_little" in test:
-        left = {name: contrast.get(name, 0.0) - LITTLE * gap.get(name, 0.0) for name in {**contrast, **gap}}
-        verdict = costs_little(found, measured(gap), measured(left), label)
-        return _Part(paper, f"{label} {in_words(found)} of a gap of {in_words(measured(gap))}", verdict)
+        gap = _measured(blocks, folder, column, GAP, named)
+        left = {name: contrast.get(name, 0.0) - LITTLE * GAP.get(name, 0.0) for name in {**contrast, **GAP}}
+        verdict = costs_little(found, gap, _measured(blocks, folder, column, left, named), label)
+        return _Part(paper, f"{label} {in_words(found)} of a gap of {in_words(gap)}", verdict)
     rule, limit = (below, test["below"]) if "below" in test else (above, test["above"])
     return _Part(paper, f"{label} {in_words(found)}", rule(found, limit, label))
+
+
+def _in_terms(contrast: Mapping[str, float]) -> str:
+    """As in "ObCLIP, cache minus 0.5 times vanilla OG"."""
+    words = ""
+    for name, weight in contrast.items():
+        words += f" {'minus' if weight < 0 else 'plus'} {'' if abs(weight) == 1 else f'{abs(weight):g} times '}{name}"
+    return words.removeprefix(" plus ")
+
+
+def _measured(
+    blocks: list[Block], folder: Path, score: str, weights: Mapping[str, float], named: Mapping[str, Row]
+) -> Estimate:
+    """A contrast in the run of a block, over its prompts; of several blocks, over their seeds."""
+    methods = {named[name].run.name: weight for name, weight in weights.items()}
+    each = [combined(block.run(folder), score, methods) for block in blocks]
+    return each[0] if len(each) == 1 else over_seeds([estimate.value for estimate in each])
 
 
 def _printed(block: Block, column: str, weights: Mapping[str, float], named: Mapping[str, Row]) -> float:

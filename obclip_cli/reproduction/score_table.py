@@ -156,13 +156,13 @@ def _counted(block: Block) -> pd.DataFrame:
 
 
 def _with_paper(block: Block, found: Scored) -> pd.DataFrame:
-    """A block's rows beside the paper's, with what tells the blocks apart."""
+    """A block's rows, beside the paper's where it names any, with what tells the blocks apart."""
     templates = "templates" in block.config.dataset
     ours = found.table.rename(columns={"n": "rows"} if templates else {"cloud_tmac": "cloud_tmac_per_candidate"})
-    ours = ours.assign(N=block.candidates) if templates else ours.drop(columns="n")
-    paper = paper_rows(block.paper, block.config.pair.name)
-    keys = [key for key in (*KEYS, "timestep_shift") if key in ours and key in paper]
-    table = beside(ours.drop(columns="run"), paper, on=keys)
+    table = (ours.assign(N=block.candidates) if templates else ours.drop(columns="n")).drop(columns="run")
+    if block.paper:
+        paper = paper_rows(block.paper, block.config.pair.name)
+        table = beside(table, paper, on=[key for key in (*KEYS, "timestep_shift") if key in table and key in paper])
     table.insert(0, "name", [_named(row) for row in table.to_dict("records")])
     table.insert(0, "paper_block", paper_label(block))
     table.insert(0, "block", block.label)
@@ -179,7 +179,7 @@ def _named(row: dict[Any, Any]) -> str:
 
 def paper_label(block: Block) -> str:
     """What the paper's rows beside a block are of."""
-    label: str = for_pair(block.paper["label"], block.config.pair.name)
+    label: str = for_pair(block.paper.get("label", ""), block.config.pair.name)
     return label
 
 
@@ -229,6 +229,8 @@ def _plot_tradeoff(config: Config, blocks: list[Block], tables: list[pd.DataFram
     for block, table in zip(blocks, tables, strict=True):
         ours = [column for column in ("name", "cloud_share", "fid", "fid_low", "fid_high") if column in table]
         panels[f"ours, {block.label}"] = table[ours].assign(fid=table.get("fid"))
+        if not block.paper:
+            continue
         share = next(name for name in (f"cloud_share{PAPER}", f"cloud_share_counted{PAPER}") if name in table)
         columns = {"name": "name", share: "cloud_share", f"fid{PAPER}": "fid"}
         panels[f"the paper's, {paper_label(block)}"] = table[list(columns)].rename(columns=columns)
