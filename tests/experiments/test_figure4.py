@@ -78,7 +78,7 @@ def test_the_claim_is_computed(at_80: int, word: str, from_on: str, tmp_path: Pa
     assert attributes["attributes_lost"].iloc[1] == pytest.approx(at_80 / 20 - 1)
     table = attributes.assign(share=[0.0, 0.8, 1.0]).drop(columns="method")
     table.to_csv(tmp_path / "figure4.csv", index=False)
-    (claim,) = claims(compose_config(), tmp_path)
+    (claim,) = claims(compose_config(["experiment=figure4"]), tmp_path)
     assert claim.verdict.word == word and f"from {from_on} on" in claim.ours
 
 
