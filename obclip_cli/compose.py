@@ -32,6 +32,25 @@ def compose_config(overrides: Iterable[str] = ()) -> Config:
     return typed(composed("config", overrides))
 
 
+def overrides_for(**settings: Any) -> list[str]:
+    """Python keywords as Hydra overrides: `switch_point=5` becomes `hybrid.switch_point=5`, None is Hydra's null.
+
+    Raises:
+        UserError: no setting has this name.
+    """
+    keys = {"limit": "dataset.limit", "root": "dataset.root"}
+    for section, kind in get_type_hints(Config).items():
+        keys[section] = section
+        for field in fields(kind) if is_dataclass(kind) else ():
+            keys.setdefault(field.name, f"{section}.{field.name.rstrip('_')}")
+    overrides = []
+    for name, value in settings.items():
+        if name not in keys:
+            raise UserError(f"there is no setting {name}; {nearest(name, keys)}")
+        overrides.append(f"{keys[name]}={'null' if value is None else value}")
+    return overrides
+
+
 def compose_model(name: str) -> ModelConfig:
     """A file of configs/model.
 

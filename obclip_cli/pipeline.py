@@ -3,27 +3,25 @@
 The one file that holds both sides. Only bytes pass between them, so a network can take its place.
 """
 
-import copy
 import time
 import warnings
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, NamedTuple, get_type_hints
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
-from diffusers import DiffusionPipeline, LCMScheduler, UNet2DConditionModel
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.compose import compose_config
+from obclip_cli.compose import compose_config, overrides_for
 from obclip_cli.config import Config, ModelConfig, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.device.client import Client, Query
 from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import Stretch
-from obclip_cli.diffusion.models import OWN, SCHEDULERS, check_same_latent_space, default_device, load_pipeline
+from obclip_cli.diffusion.models import check_same_latent_space, default_device, load_pipeline, name_of, with_solver
 from obclip_cli.diffusion.schedule import split
-from obclip_cli.errors import UserError, nearest
 from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.prompts.taxonomy import load_taxonomy
@@ -191,11 +189,11 @@ class ObCLIPPipeline:
         guidance_scale: float = 7.0,
         **settings: Any,
     ) -> None:
-        models = ModelConfig(_name_of(cloud)), ModelConfig(_name_of(device))
+        models = ModelConfig(name_of(cloud)), ModelConfig(name_of(device))
         config = compose_config(overrides_for(**settings))
         config.pair = PairConfig("custom", *models, taxonomy, guidance_scale)
-        cloud_side = _with_solver(cloud)
-        device_side = cloud_side if device is cloud else _with_solver(device)
+        cloud_side = with_solver(cloud)
+        device_side = cloud_side if device is cloud else with_solver(device)
         check_same_latent_space(cloud_side, device_side)
         self._set_up(config, cloud_side, device_side)
 
@@ -275,25 +273,6 @@ class ObCLIPPipeline:
         }
 
 
-def overrides_for(**settings: Any) -> list[str]:
-    """Python keywords as Hydra overrides: `switch_point=5` becomes `hybrid.switch_point=5`, None is Hydra's null.
-
-    Raises:
-        UserError: no setting has this name.
-    """
-    keys = {"limit": "dataset.limit", "root": "dataset.root"}
-    for section, kind in get_type_hints(Config).items():
-        keys[section] = section
-        for field in fields(kind) if is_dataclass(kind) else ():
-            keys.setdefault(field.name, f"{section}.{field.name.rstrip('_')}")
-    overrides = []
-    for name, value in settings.items():
-        if name not in keys:
-            raise UserError(f"there is no setting {name}; {nearest(name, keys)}")
-        overrides.append(f"{keys[name]}={'null' if value is None else value}")
-    return overrides
-
-
 def load_pair(name: str = "mini") -> tuple[DiffusionPipeline, DiffusionPipeline]:
     """The cloud's and the device's pipeline of a pair in configs/pair, both stock diffusers pipelines.
 
@@ -301,21 +280,3 @@ def load_pair(name: str = "mini") -> tuple[DiffusionPipeline, DiffusionPipeline]
         UserError: there is no such pair, or a model cannot be loaded.
     """
     return load_pipelines(compose_config([f"pair={name}"]).pair)
-
-
-def _name_of(pipeline: DiffusionPipeline) -> str:
-    return str(getattr(pipeline.config, "_name_or_path", "") or type(pipeline).__name__)
-
-
-def _with_solver(pipeline: DiffusionPipeline) -> DiffusionPipeline:
-    """The same modules with the solver that pairs have; the caller's pipeline stays as it is."""
-    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
-        raise UserError(f"{_name_of(pipeline)} has no UNet2DConditionModel; give a Stable Diffusion or SDXL pipeline")
-    if isinstance(pipeline.scheduler, LCMScheduler):
-        raise UserError(
-            "an LCM cloud has a schedule of its own; describe the pair in configs/pair (see lcmsdxl-koala.yaml) and "
-            "use ObCLIPPipeline.from_pair"
-        )
-    ours = copy.copy(pipeline)
-    ours.scheduler = SCHEDULERS["dpm_solver"].from_config(pipeline.scheduler.config, **OWN["dpm_solver"])
-    return ours

@@ -1,5 +1,6 @@
 """Load one side of a pair: a stock diffusers pipeline from a folder or the Hugging Face hub."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,11 +46,7 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
     """
     with without_progress_bars():
         pipeline = _loaded(model, dtype)
-    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
-        raise UserError(
-            f"{model.path} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
-            "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
-        )
+    _check_has_unet(pipeline, model.path)
     pipeline.scheduler = SCHEDULERS[model.scheduler].from_config(
         pipeline.scheduler.config, **OWN.get(model.scheduler, {})
     )
@@ -75,6 +72,36 @@ def _loaded(model: ModelConfig, dtype: str) -> DiffusionPipeline:
         raise UserError(
             f"the model in {model.path} cannot be read ({reason[0][:160]}); replace its files by a whole copy"
         ) from error
+
+
+def with_solver(pipeline: DiffusionPipeline) -> DiffusionPipeline:
+    """The modules of a caller's pipeline with the solver that pairs have; the caller's stays as it is.
+
+    Raises:
+        UserError: it has no UNet with down, mid and up blocks, or a schedule of its own (LCM).
+    """
+    _check_has_unet(pipeline, name_of(pipeline))
+    if isinstance(pipeline.scheduler, LCMScheduler):
+        raise UserError(
+            "an LCM cloud has a schedule of its own; describe the pair in configs/pair (see lcmsdxl-koala.yaml) and "
+            "use ObCLIPPipeline.from_pair"
+        )
+    ours = copy.copy(pipeline)
+    ours.scheduler = SCHEDULERS["dpm_solver"].from_config(pipeline.scheduler.config, **OWN["dpm_solver"])
+    return ours
+
+
+def name_of(pipeline: DiffusionPipeline) -> str:
+    """The folder or hub id that a pipeline was loaded from, else its class."""
+    return str(getattr(pipeline.config, "_name_or_path", "") or type(pipeline).__name__)
+
+
+def _check_has_unet(pipeline: DiffusionPipeline, name: str) -> None:
+    if not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
+        raise UserError(
+            f"{name} is a {type(pipeline).__name__} without a UNet2DConditionModel; "
+            "choose a Stable Diffusion or SDXL model, whose UNet has down, mid and up blocks"
+        )
 
 
 def check_same_latent_space(cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import pandas as pd
 import torch
 from accelerate import PartialState
 
-from obclip_cli.compose import compose_config
+from obclip_cli.compose import compose_config, overrides_for
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
@@ -21,11 +19,11 @@ from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_wor
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method, baselines_and_obclip, is_cloud_only
+from obclip_cli.evaluation.rows import image_rows, method_row, score_columns
 from obclip_cli.evaluation.store import RunFolder, run_name
 from obclip_cli.metrics.features import FeatureExtractor
 from obclip_cli.metrics.references import reference_features
 from obclip_cli.metrics.scores import BATCH, Measurements, estimates, measure
-from obclip_cli.pipeline import overrides_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar, progress_bars
 
@@ -173,11 +171,11 @@ class _Evaluation:
         for name in pending:
             measured = self._measure(self.run.images[name], scoring, pair)
             found = estimates(measured, scoring.reference, scoring.extractor)
-            rows = _rows(methods[name], pair, hidden, self.run.images[name], measured)
+            rows = image_rows(methods[name], pair, hidden, self.run.images[name], measured)
             self.run.add_scores(name, rows, found, _names(scoring.extractor))
             advance(1)
         metrics = self.run.metrics["methods"]
-        table = [_described(m, pair, hidden) | _columns(metrics[m.name]) for m in self.run.methods]
+        table = [method_row(m, pair, hidden) | score_columns(metrics[m.name]) for m in self.run.methods]
         real = self._reference_row(scoring)
         frame = pd.DataFrame([*real, *table])
         self.run.finish(frame[list(table[0])])
@@ -210,7 +208,7 @@ class _Evaluation:
         found = estimates(measured, torch.empty(0, 0), scoring.extractor)
         return [
             {"method": getattr(scoring.dataset, "reference_label", "real images")}
-            | _columns({name: vars(estimate) for name, estimate in found.items()})
+            | score_columns({name: vars(estimate) for name, estimate in found.items()})
         ]
 
 
@@ -221,53 +219,6 @@ def _check_enough(hidden: Hidden) -> None:
         prompt, why = next(iter(hidden.left_out.items()))
         raise UserError(f'FID needs at least two images, and no candidates can be built for "{prompt}": {why}')
     raise UserError("FID needs at least two images; raise dataset.limit")
-
-
-def _described(method: Method, pair: Pair, hidden: Hidden) -> dict[str, Any]:
-    """A method's name, settings and mean cost, over the candidate counts of the prompts."""
-    counts = [len(found.prompts) for found in hidden.sets]
-    cost = cache(lambda candidates: pair.macs(method, candidates))
-    return {
-        "method": method.name,
-        "order": method.order,
-        "k": method.switch_point,
-        "cache": method.cache.name,
-        "n": round(mean(counts), 2) if method.hidden else 1,
-        "cloud_gmacs": round(mean(cost(n)[0] for n in counts) / 1e9, 2),
-        "device_gmacs": round(cost(counts[0])[1] / 1e9, 2),
-    }
-
-
-def _rows(method: Method, pair: Pair, hidden: Hidden, images: StoredImages, measured: Measurements) -> pd.DataFrame:
-    """Per-image results, one row for each prompt."""
-    cost = cache(lambda candidates: pair.macs(method, candidates))
-    rows = []
-    for place, (sample, found) in enumerate(zip(hidden.samples, hidden.sets, strict=True)):
-        on_cloud, on_device = cost(len(found.prompts))
-        rows.append(
-            {
-                "method": method.name,
-                "prompt": sample.prompt,
-                "seed": sample.seed,
-                "image": f"images/{images.folder.name}/{images.path(place).name}",
-                "n": len(found.prompts) if method.hidden else 1,
-                "cloud_macs": on_cloud,
-                "device_macs": on_device,
-                **{score: _short(values[place]) for score, values in measured.each.items()},
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _columns(metrics: dict[str, dict[str, float | None]]) -> dict[str, float | None]:
-    """Every score, then the ends of every interval."""
-    values = {name: _short(found["value"]) for name, found in metrics.items()}
-    ends = {f"{name}_{end}": _short(found[end]) for name, found in metrics.items() for end in ("low", "high")}
-    return values | ends
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
 
 
 def _names(extractor: FeatureExtractor) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_one_seed_is_one_image(models: tuple[StableDiffusionPipeline, ...]) -> N
         (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device, stepps=3), "did you mean steps"),
         (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device, switch_point=26), r"0\.\.25"),
         (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device, taxonomy="papper"), "did you mean paper"),
-        (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device.vae), "no UNet2DConditionModel"),
+        (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device.vae), "without a UNet2DConditionModel"),
         (lambda cloud, device: obclip.ObCLIPPipeline(cloud, device)(""), "the prompt is empty"),
         (lambda cloud, device: obclip.candidates("an old man", taxonomy="papper"), "did you mean paper"),
         (lambda cloud, device: obclip.evaluate("mini", dataset="emojy"), "did you mean emoji"),
