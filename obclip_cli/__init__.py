@@ -12,6 +12,7 @@ _HOMES = {
     "ObCLIPPipeline": "obclip_cli.pipeline",
     "ObCLIPOutput": "obclip_cli.pipeline",
     "UserError": "obclip_cli.errors",
+    "accelerate": "obclip_cli.cloud.accelerate.any_pipeline",
     "candidates": "obclip_cli.prompts.candidates",
     "compose_config": "obclip_cli.compose",
     "evaluate": "obclip_cli.evaluation.score",
@@ -20,6 +21,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from obclip_cli.cloud.accelerate.any_pipeline import accelerate as accelerate
     from obclip_cli.compose import compose_config as compose_config
     from obclip_cli.errors import UserError as UserError
     from obclip_cli.evaluation.score import evaluate as evaluate

@@ -17,6 +17,10 @@ from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 
+# What other pipelines (ControlNet, T2I adapters) give the UNet beside the prompt, with all rows.
+PER_ROW = ("down_block_additional_residuals", "mid_block_additional_residual", "down_intrablock_additional_residuals")
+ROUNDING = 1e-2
+
 
 class SharedFirstStep(Acceleration):
     """Runs the first step with one unconditional row, and with one row as long as all are equal."""
@@ -47,9 +51,10 @@ class SharedFirstStep(Acceleration):
     def _fewer_rows(self, original: Forward) -> Forward:
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
             context = self.context
-            if self.kind(context.step) is None or not _equal(sample):
-                return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
             unconditional = context.unconditional
+            is_first = self.kind(context.step) is not None and not any(kwargs.get(name) is not None for name in PER_ROW)
+            if not is_first or not _equal(sample) or not _alike(encoder_hidden_states[:unconditional]):
+                return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
             rows = [*range(min(unconditional, 1)), *range(unconditional, context.rows)]
             added = kwargs.pop("added_cond_kwargs", None)
             added = {name: values[rows] for name, values in added.items()} if added else None
@@ -104,10 +109,15 @@ def modules_before_the_prompt(unet: UNet2DConditionModel) -> list[nn.Module]:
 
 
 def _equal(sample: torch.Tensor) -> bool:
-    """Whether all rows start from one latent. Of the unconditional rows' prompt nothing need be asked: it is the empty
-    one, whose embeddings may still differ by rounding, as the text encoder makes them in one batch.
-    """
+    """Whether all rows start from one latent."""
     return sample.is_meta or bool((sample == sample[:1]).all())
+
+
+def _alike(embeds: torch.Tensor) -> bool:
+    """Whether the unconditional rows are of one prompt, whose embeddings differ by the rounding of their batch."""
+    if embeds.is_meta or len(embeds) < 2:
+        return True
+    return bool((embeds - embeds[:1]).abs().max() <= ROUNDING * embeds.abs().max())
 
 
 def _first(argument: Any) -> Any:
