@@ -6,6 +6,7 @@ import torch
 from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.diffusion.denoise import Stretch, decode, denoise
+from obclip_cli.diffusion.schedule import guidance_of
 
 STEPS = 10
 
@@ -48,8 +49,6 @@ class ImageInspection:
     def _finish(self, prompts: list[str], seed: int) -> torch.Tensor:
         """The images (n, 3, H, W) that the cloud's model makes of the prompts."""
         assert self.pair is not None and self.pipeline is not None
-        scale = self.pair.guidance_scale if self.pair.cloud.guidance_scale is None else self.pair.cloud.guidance_scale
+        stretch = Stretch(STEPS, 0, STEPS, guidance_of(self.pair, self.pair.cloud))
         seeds = [seed] * len(prompts)
-        return decode(
-            self.pipeline, denoise(self.pipeline, prompts, Stretch(STEPS, 0, STEPS, scale), seeds=seeds).latents
-        )
+        return decode(self.pipeline, denoise(self.pipeline, prompts, stretch, seeds=seeds).latents)

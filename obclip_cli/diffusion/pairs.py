@@ -144,6 +144,7 @@ def inspect_pair(pair: PairConfig) -> dict[str, Any]:
 
 def _facts(pair: PairConfig, model: ModelConfig, pipeline: "DiffusionPipeline") -> dict[str, Any]:
     from obclip_cli.diffusion.models import latent_shape
+    from obclip_cli.diffusion.schedule import guidance_of
 
     unet, copies = pipeline.unet, hub.copies(model)
     count = _count(unet)
@@ -161,7 +162,7 @@ def _facts(pair: PairConfig, model: ModelConfig, pipeline: "DiffusionPipeline") 
         "latents": list(latent_shape(pipeline)),
         "image": [latent_shape(pipeline)[1] * pipeline.vae_scale_factor] * 2,
         "scheduler": type(pipeline.scheduler).__name__,
-        "guidance_scale": pair.guidance_scale if model.guidance_scale is None else model.guidance_scale,
+        "guidance_scale": guidance_of(pair, model),
         "dtype": str(unet.dtype).removeprefix("torch."),
     }
 

@@ -38,7 +38,7 @@ def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
     after k of them, and the device begins at step k + timestep_shift of its schedule, t_device = t_cloud + dt.
     """
     k, steps = hybrid.switch_point, hybrid.steps
-    on_cloud, on_device = _guidance(pair, pair.cloud), _guidance(pair, pair.device)
+    on_cloud, on_device = guidance_of(pair, pair.cloud), guidance_of(pair, pair.device)
     if hybrid.order == "client_first":
         cloud = Stretch(steps, steps - k, steps, on_cloud)
         return Split(cloud, Stretch(steps, 0, steps - k, on_device), hybrid.order, hybrid.handover)
@@ -48,5 +48,6 @@ def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
     return Split(cloud, Stretch(steps, begin, steps, on_device), hybrid.order, hybrid.handover)
 
 
-def _guidance(pair: PairConfig, model: ModelConfig) -> float:
+def guidance_of(pair: PairConfig, model: ModelConfig) -> float:
+    """The guidance scale of one of a pair's models: its own, else the pair's."""
     return pair.guidance_scale if model.guidance_scale is None else model.guidance_scale

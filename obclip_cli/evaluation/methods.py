@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.compose import check
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, HybridConfig
 from obclip_cli.errors import require
@@ -99,7 +100,7 @@ def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = ()) ->
 
 def changes_images(cache: CacheConfig) -> bool:
     """Whether any acceleration is on but the exact one."""
-    return any(setting is not None for setting in (cache.reuse, cache.cache_point, cache.skip_point))
+    return not all(part.is_exact for part in accelerations(cache))
 
 
 def is_cloud_only(method: Method, config: Config) -> bool:

@@ -58,21 +58,10 @@ def latents(
     return CloudServer(pipeline, batch=batch, cache=cache).denoise(request).latents
 
 
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_points_at_the_switch_point_are_off(dtype: torch.dtype, guidance: float) -> None:
-    pipeline = tiny_pipeline(1, mid_block=True).to(dtype=dtype)
-    plain = latents(pipeline, guidance=guidance)
-    late = replace(OFF, cache_point=K, skip_point=K)
-    assert torch.equal(latents(pipeline, late, guidance=guidance), plain)
-
-
-@pytest.mark.parametrize("shared", [False, True], ids=["", "with the shared first step"])
 @pytest.mark.parametrize("cache", LOSSY.values(), ids=LOSSY)
 def test_each_changes_the_latents_repeats_itself_and_leaves_nothing(
-    pipeline: StableDiffusionPipeline, cache: CacheConfig, shared: bool
+    pipeline: StableDiffusionPipeline, cache: CacheConfig
 ) -> None:
-    cache = replace(cache, shared_first_step=shared)
     before = dict(pipeline.unet.attn_processors)
     plain = latents(pipeline)
     first, again = latents(pipeline, cache), latents(pipeline, cache)
@@ -91,19 +80,6 @@ def test_sharing_the_first_step_changes_nothing(
     apart = latents(pipeline, replace(cache, shared_first_step=False), guidance=guidance)
     shared = latents(pipeline, replace(cache, shared_first_step=True), guidance=guidance)
     assert_equal_but_for_rounding(shared, apart)
-
-
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_equal_prompts_with_a_pivot_a_branch_are_no_reuse(pipeline: StableDiffusionPipeline, guidance: float) -> None:
-    prompts = ("a woman",) * 3
-    plain = latents(pipeline, prompts=prompts, guidance=guidance)
-    shared = latents(pipeline, replace(OFF, reuse="branch"), prompts=prompts, guidance=guidance)
-    assert_equal_but_for_rounding(shared, plain)
-
-
-def test_one_pivot_for_all_rows_is_not_one_a_branch(pipeline: StableDiffusionPipeline) -> None:
-    whole, branch = (latents(pipeline, CacheConfig(reuse=scope)) for scope in ("all", "branch"))
-    assert not torch.allclose(whole, branch, atol=1e-4)
 
 
 @pytest.mark.parametrize("cache", LOSSY.values(), ids=LOSSY)
@@ -127,16 +103,6 @@ def test_no_more_rows_at_once_than_allowed(pipeline: StableDiffusionPipeline, gu
     assert max(seen) == rows
 
 
-def test_the_model_is_restored_after_an_error(pipeline: StableDiffusionPipeline) -> None:
-    before = dict(pipeline.unet.attn_processors)
-    everything = accelerations(replace(LOSSY["everything"], shared_first_step=True))
-    with pytest.raises(RuntimeError), attached(pipeline.unet, everything, StepContext()):
-        assert pipeline.unet.attn_processors != before
-        raise RuntimeError
-    assert pipeline.unet.attn_processors == before
-    assert not any("forward" in vars(module) for module in pipeline.unet.modules())
-
-
 def test_rows_that_differ_are_not_shared(pipeline: StableDiffusionPipeline) -> None:
     """Where the rows start from different noise, the first step runs them all."""
     rows, width = 4, pipeline.unet.config.cross_attention_dim
@@ -153,18 +119,6 @@ def macs(pipeline: StableDiffusionPipeline, cache: CacheConfig, *, candidates: i
         pipeline.unet.config, 8, candidates=candidates, guided=True, steps=K, chosen=accelerations(cache)
     )
     return [step.total for step in counted]
-
-
-def test_cost_counts_what_is_run(pipeline: StableDiffusionPipeline) -> None:
-    full = macs(pipeline, OFF)
-    assert len(set(full)) == 1
-    cached, skipped = (macs(pipeline, replace(OFF, **{key: 1}))[1] for key in ("cache_point", "skip_point"))
-    both = macs(pipeline, replace(OFF, cache_point=2, skip_point=3))
-    assert both[:2] == full[:2]
-    assert both[2] == cached < full[0]
-    assert both[3] == both[4] < min(cached, skipped)
-    refreshed = macs(pipeline, replace(OFF, cache_point=1, refresh=2))
-    assert refreshed == [full[0], cached, cached, full[0], cached]
 
 
 @pytest.mark.parametrize("batch", [6, 4], ids=["at once", "in chunks"])
