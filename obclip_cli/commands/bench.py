@@ -34,11 +34,11 @@ def bench(
     with progress_bars() as bar:
         advance = bar("phases", len(wanted) * len(CANDIDATES))
         for model in (BENCHES[name] for name in wanted):
-            pipeline = None
+            loaded = None
             for n in CANDIDATES:
                 if not any(((table["model"] == model.name) & (table["n"] == n)).any() for table in done):
-                    pipeline = pipeline or model.load()
-                    done.append(measure(model, pipeline, n))
+                    loaded = loaded or model.load()
+                    done.append(measure(model, *loaded, n))
                     write_text(partial, pd.concat(done).to_csv(index=False))
                 advance(1)
     _write(pd.concat(done), output)

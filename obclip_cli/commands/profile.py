@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +12,6 @@ from rich.table import Table
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError
-
-if TYPE_CHECKING:
-    from obclip_cli.reproduction.paper_costs import Cell
 
 EPILOG = """
 Examples:
@@ -37,6 +34,9 @@ HEADS = {
     "full_gmacs": "full",
     "paper_gmacs": "paper",
     "parameters_m": "params",
+    "median_seconds": "median",
+    "lower_quartile_seconds": "lower quartile",
+    "upper_quartile_seconds": "upper quartile",
 }
 
 
@@ -113,17 +113,13 @@ def _write(config: Config, facts: dict[str, Any], candidates: int, folder: Path)
 
 
 def _paper(output: Path | None, as_json: bool) -> None:
-    from obclip_cli.reproduction.paper_costs import compare, summary
+    from obclip_cli.reproduction.paper_costs import compare, summary, write_figure12, write_paper_cells
+    from obclip_cli.runs import check_writable, write_environment
 
     if output is not None:
-        from obclip_cli.runs import check_writable
-
         check_writable(output)
     cells = compare()
     if output is not None:
-        from obclip_cli.reproduction.paper_costs import write_figure12, write_paper_cells
-        from obclip_cli.runs import write_environment
-
         write_environment(output)
         write_paper_cells(cells, output)
         write_figure12(output)
@@ -131,7 +127,12 @@ def _paper(output: Path | None, as_json: bool) -> None:
         rows = [asdict(cell) | {"difference": cell.difference} for cell in cells]
         typer.echo(json.dumps(rows, indent=1))
         return
-    Console().print(_paper_table(cells))
+    rows = [
+        {"table": str(cell.table), "row": cell.row, "column": cell.column, "paper": cell.paper, "ours": cell.ours}
+        | {"difference": f"{cell.difference:+.2%}", "note": cell.note}
+        for cell in cells
+    ]
+    _print_table("T multiply-accumulates: the paper's FLOPs columns and our count", rows, places=2)
     typer.echo(summary(cells))
     _say_where(output)
 
@@ -141,28 +142,12 @@ def _say_where(output: Path | None) -> None:
         typer.echo(f"written to {output}")
 
 
-def _paper_table(cells: "list[Cell]") -> Table:
-    shown = Table(title="T multiply-accumulates: the paper's FLOPs columns and our count", title_justify="left")
-    for column in ("table", "row", "column", "paper", "ours", "difference", "note"):
-        shown.add_column(column, justify="right" if column in ("paper", "ours", "difference") else "left")
-    for cell in cells:
-        numbers = (f"{cell.paper:.2f}", f"{cell.ours:.2f}", f"{cell.difference:+.2%}")
-        shown.add_row(str(cell.table), cell.row, cell.column, *numbers, cell.note)
-    return shown
-
-
 def _show(facts: dict[str, Any]) -> None:
-    table = Table(title=f"{_title(facts)}: GMAC, parameters in M", title_justify="left")
-    for column in facts["rows"][0]:
-        table.add_column(HEADS.get(column, column), justify="left" if column in ("side", "steps") else "right")
-    for row in facts["rows"]:
-        table.add_row(*(f"{value:,.2f}" if isinstance(value, float) else str(value) for value in row.values()))
-    console = Console()
-    console.print(table)
-    console.print(
+    rows = [{HEADS.get(key, key): value for key, value in row.items()} for row in facts["rows"]]
+    _print_table(f"{_title(facts)}: GMAC, parameters in M", rows, places=2)
+    typer.echo(
         f"sent: {facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down "
-        f"({facts['dtype']}, prompts of 80 bytes, without message headers)",
-        highlight=False,
+        f"({facts['dtype']}, prompts of 80 bytes, without message headers)"
     )
 
 
@@ -173,12 +158,17 @@ def _title(facts: dict[str, Any]) -> str:
 def _show_latency(facts: dict[str, Any]) -> None:
     where = facts["environment"]
     place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
-    table = Table(title=f"seconds on {place}, {facts['weights']} weights", title_justify="left")
-    for column in ("side", "steps", "rows", "median", "lower quartile", "upper quartile"):
-        table.add_column(column, justify="left" if column == "side" else "right")
-    for row in facts["rows"]:
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
-    console = Console()
-    console.print(table)
+    rows = [{HEADS.get(key, key): value for key, value in row.items()} for row in facts["rows"]]
+    _print_table(f"seconds on {place}, {facts['weights']} weights", rows, places=3)
     peak = facts["peak_memory_bytes"] / 2**30
-    console.print(f"peak memory of the {facts['peak_memory_of']}: {peak:.2f} GiB, weights included", highlight=False)
+    typer.echo(f"peak memory of the {facts['peak_memory_of']}: {peak:.2f} GiB, weights included")
+
+
+def _print_table(title: str, rows: list[dict[str, Any]], *, places: int) -> None:
+    """Rows with the same keys; numbers with so many decimal places, to the right."""
+    table = Table(title=title, title_justify="left")
+    for column, value in rows[-1].items():
+        table.add_column(column, justify="left" if isinstance(value, str) and column != "difference" else "right")
+    for row in rows:
+        table.add_row(*(f"{value:,.{places}f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)

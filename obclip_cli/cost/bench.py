@@ -75,22 +75,22 @@ class Bench:
     """A model to measure.
 
     Attributes:
+        load: gives the model, and the architecture on which its costs are counted.
         measure: gives the seconds of each phase for N candidates, in one process and in turn.
         repeats: timed rounds, after one that warms up.
     """
 
     name: str
-    load: Callable[[], DiffusionPipeline]
-    architecture: Callable[[DiffusionPipeline], Architecture]
+    load: Callable[[], tuple[DiffusionPipeline, Architecture]]
     measure: "Callable[[CloudServer, int, list[Phase], int], dict[str, float]]"
     repeats: int
 
 
-def measure(bench: Bench, pipeline: DiffusionPipeline, n: int) -> pd.DataFrame:
+def measure(bench: Bench, pipeline: DiffusionPipeline, model: Architecture, n: int) -> pd.DataFrame:
     """One row a method and switch point, for N candidates."""
     wanted = [phase for k in PRESETS for phase in phases(k)]
     seconds = bench.measure(CloudServer(pipeline, batch=2 * n), n, wanted, bench.repeats)
-    rows = compared(bench.architecture(pipeline), n, wanted, seconds)
+    rows = compared(model, n, wanted, seconds)
     return pd.DataFrame([{"model": bench.name, "n": n} | row for row in rows])
 
 
@@ -169,22 +169,19 @@ def prompts(n: int) -> tuple[str, ...]:
     return tuple(f"a person, number {place}" for place in range(n))
 
 
-def _mini() -> DiffusionPipeline:
+def _mini() -> tuple[DiffusionPipeline, Architecture]:
     pair = compose_config(["pair=mini"]).pair
-    return load_pipeline(pair.cloud, dtype=pair.dtype, device=default_device())
+    pipeline = load_pipeline(pair.cloud, dtype=pair.dtype, device=default_device())
+    return pipeline, Architecture.of(pipeline)
 
 
-def _sd14() -> DiffusionPipeline:
-    return random_pipeline(
-        load_architecture("sd14"), scheduler="dpm_solver", dtype="float32", device=default_device(), sample_size=32
-    )
-
-
-def _sd14_architecture(pipeline: DiffusionPipeline) -> Architecture:
-    return Architecture(pipeline.unet.config, load_architecture("sd14").text_tokens)
+def _sd14() -> tuple[DiffusionPipeline, Architecture]:
+    model, side, place = load_architecture("sd14"), 32, default_device()
+    pipeline = random_pipeline(model, scheduler="dpm_solver", dtype="float32", device=place, sample_size=side)
+    return pipeline, replace(model, unet=model.unet | {"sample_size": side})
 
 
 BENCHES = {
-    "mini": Bench("mini", _mini, Architecture.of, whole_phases, repeats=5),
-    "sd14": Bench("SD-v1.4, 32x32", _sd14, _sd14_architecture, sums_of_kinds, repeats=2),
+    "mini": Bench("mini", _mini, whole_phases, repeats=5),
+    "sd14": Bench("SD-v1.4, 32x32", _sd14, sums_of_kinds, repeats=2),
 }

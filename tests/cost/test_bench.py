@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -61,7 +62,8 @@ def test_both_ways_to_measure_agree_where_steps_of_a_kind_take_the_same_time(
 
 
 def tiny_bench(monkeypatch: pytest.MonkeyPatch, *candidates: int) -> None:
-    tiny = bench.Bench("tiny", lambda: tiny_pipeline(1, mid_block=True), Architecture.of, bench.whole_phases, 1)
+    pipeline = tiny_pipeline(1, mid_block=True)
+    tiny = bench.Bench("tiny", lambda: (pipeline, Architecture.of(pipeline)), bench.whole_phases, 1)
     monkeypatch.setattr(bench, "BENCHES", {"tiny": tiny})
     monkeypatch.setattr(bench, "CANDIDATES", candidates)
 
@@ -97,10 +99,10 @@ def test_a_stopped_run_resumes(
     tiny_bench(monkeypatch, 2, 3)
     measured = bench.measure
 
-    def stopped(model: bench.Bench, pipeline: object, n: int) -> pd.DataFrame:
-        if n == 3:
+    def stopped(model: bench.Bench, *rest: Any) -> pd.DataFrame:
+        if rest[-1] == 3:
             raise KeyboardInterrupt
-        return measured(model, pipeline, n)
+        return measured(model, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(bench, "measure", stopped)
