@@ -36,9 +36,10 @@ def test_no_run_is_left_that_nothing_names() -> None:
 @pytest.mark.slow
 def test_a_cheap_experiment_comes_out_as_committed(tmp_path: Path) -> None:
     """Figure 9 on `mini`: every mean lies within the committed 95 % interval."""
-    figure9 = module_of("figure9")
+    config = compose_config(["experiment=figure9"])
+    figure9 = module_of(config)
     assert figure9 is not None
-    figure9.run(compose_config(figure9.overrides("mini")), tmp_path, lambda *_: lambda _: None)
+    figure9.run(config, tmp_path, lambda *_: lambda _: None)
     again, committed = (pd.read_csv(folder / "figure9.csv") for folder in (tmp_path, RESULTS))
     assert list(again["step"]) == list(committed["step"]) and len(again) == 25
     for comparison in ("previous_step", "other_gender", "other_noise", "other_prompt"):

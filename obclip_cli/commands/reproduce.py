@@ -49,7 +49,8 @@ class _Experiment:
     @property
     def title(self) -> str:
         """What stands over its section of the page."""
-        return self.config.experiment["title"] if self.config.experiment else self.module.TITLE
+        title: str = (self.config.experiment or {})["title"]
+        return title
 
     def run(self, folder: Path, display: "Experiments") -> None:
         """Write its table, figure and runs.
@@ -123,14 +124,12 @@ def _composed(name: str, overrides: list[str], pair: str, seed: int | None, data
     """An experiment, with its dataset's folder under `data` where it needs one and none is named."""
     from obclip_cli.reproduction.experiment import module_of
 
-    module = module_of(name)
-    own = module.overrides(pair) if module is not None and hasattr(module, "overrides") else [f"experiment={name}"]
-    config = o.compose_from([*own, *overrides], pair=pair, seed=seed)
+    overrides = [f"experiment={name}", *overrides]
+    config = o.compose_from(overrides, pair=pair, seed=seed)
     if data is not None and config.dataset.get("root", "") is None:
         root = f"dataset.root={data / config.dataset['name']}"
-        config = o.compose_from([*own, *overrides, root], pair=pair, seed=seed)
-    function = (config.experiment or {}).get("function", name)
-    return _Experiment(name, config, module_of(function))
+        config = o.compose_from([*overrides, root], pair=pair, seed=seed)
+    return _Experiment(name, config, module_of(config))
 
 
 def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:

@@ -32,14 +32,6 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
     save_figure(figure, path, title=title)
 
 
-def plot_nothing(path: Path, *, title: str) -> None:
-    """A figure that says that nothing was run."""
-    figure, ((axis,),) = panels(1, 1, (6, 1.2))
-    axis.axis("off")
-    axis.text(0.5, 0.5, "not run: the pair's models are not here", ha="center", va="center", fontsize=9)
-    save_figure(figure, path, title=title)
-
-
 def _lines(sweep: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Each strategy over λ; all begin where everything is sent."""
     everything = sweep[sweep["strategy"] == "all"]

@@ -57,9 +57,7 @@ def what_is_missing(config: Config) -> str:
 
 def experiment_names() -> list[str]:
     """All experiments: tables, then figures, then ours, each by number."""
-    files = [*(data_folder("configs") / "experiment").glob("*.yaml"), *data_folder("experiments").glob("[a-z]*.py")]
-    old = [path for path in files if path.suffix == ".yaml" or "def overrides(" in path.read_text()]
-    return sorted({path.stem for path in old}, key=_reading_order)
+    return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=_reading_order)
 
 
 def _reading_order(name: str) -> tuple[int, list[str | int]]:
@@ -67,8 +65,9 @@ def _reading_order(name: str) -> tuple[int, list[str | int]]:
     return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def module_of(name: str) -> ModuleType | None:
-    """experiments/NAME.py, from wherever it is installed; None where YAML says it all."""
+def module_of(config: Config) -> ModuleType | None:
+    """The file of experiments/ that `function` names, else NAME.py, from wherever it is installed; None without one."""
+    name = settings_of(config).get("function", settings_of(config)["name"])
     if not (data_folder("experiments") / f"{name}.py").exists():
         return None
     inside = (package_folder() / "experiments").is_dir()

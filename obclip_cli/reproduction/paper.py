@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY, HYBRID_SD
 from obclip_cli.reproduction.experiment import for_pair
-from obclip_cli.reproduction.paper_costs import STEPS, cloud_cost
+from obclip_cli.reproduction.paper_costs import STEPS, TABLES, cloud_cost
 
-TABLES = Path(__file__).parent / "paper"
 PAPER = "_paper"
 KEYS = ["method", "k", "acceleration"]
 QUOTED = "HE-Diffusion (quoted)"

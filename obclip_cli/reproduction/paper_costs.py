@@ -1,15 +1,16 @@
 """Every FLOPs cell of the paper's Tables 2, 3, 4, 5 and 7 beside our count (arXiv 2510.04153).
 
-Its tables are quoted in report/paper/*.csv. The paper's "FLOPs (T)" are multiply-accumulates: convolutions,
+Its tables are quoted in reproduction/paper/*.csv. The paper's "FLOPs (T)" are multiply-accumulates: convolutions,
 linear layers and one of the two attention products in its cloud models, none in its compressed ones. That is
 what its counter saw of the attention processor that was active; `Macs.total` counts both products everywhere.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,11 +24,16 @@ from obclip_cli.report.plots import plot_savings
 from obclip_cli.report.tables import write_table
 
 TABLES = Path(__file__).parent / "paper"
-TABLES_COMPARED = 5
 STEPS, LCM_STEPS = 25, 8
 PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
-
+CLOUDS = {"sd-v1.4": "sd14", "realistic-vision-v4.0": "sd14", "sdxl": "sdxl", "lcm-sdxl": "lcm-sdxl"}
+DEVICES = {
+    "bk-sdm-small": "bksdm-small",
+    "bk-sdm-tiny": "bksdm-tiny",
+    "small-sd": "small-sd",
+    "koala-700m": "koala-700m",
+}
 # Where the paper's cells do not follow from its own.
 DEVICE_NOTE = (
     "the paper against itself: 6.54 is 15/25 of BK-SDM-small's 10.90; small-sd's 11.20 gives 6.72 "
@@ -35,6 +41,7 @@ DEVICE_NOTE = (
 )
 DOUBLED_NOTE = "the paper against itself: twice its k=5 cell; Tables 3 and 7 print 5.84 T a candidate, 32.72 T for N=6"
 PIVOT_NOTE = "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G"
+LCM_NOTE = "two passes a step, as the paper counts; its guidance embedding needs one"
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,8 @@ class Cell:
     @property
     def is_resolved(self) -> bool:
         """Whether the paper's figure is ours, or our count of what the note says it is."""
-        return self.agrees or (
-            self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE
-        )
+        printed = self.ours if self.as_printed is None else self.as_printed
+        return self.agrees or abs(_difference(printed, self.paper)) <= TOLERANCE
 
 
 def _difference(ours: float, paper: float) -> float:
@@ -99,17 +105,9 @@ def device_cost(architecture: str, *, steps: int) -> float:
     return 2 * steps * pass_macs(model.unet, model.text_tokens).paper_device / 1e12
 
 
-def compare(after_table: Callable[[], None] = lambda: None) -> list[Cell]:
-    """All cells, table by table.
-
-    Args:
-        after_table: called when one of the `TABLES_COMPARED` tables is done.
-    """
-    cells: list[Cell] = []
-    for number in _tables():
-        cells += cells_of(number)
-        after_table()
-    return cells
+def compare() -> list[Cell]:
+    """All cells, table by table."""
+    return [cell for number in COUNTED for cell in cells_of(number)]
 
 
 def cells_of(number: int) -> list[Cell]:
@@ -118,119 +116,88 @@ def cells_of(number: int) -> list[Cell]:
     Raises:
         KeyError: that table has no FLOPs.
     """
-    return list(_tables()[number]())
+    table = pd.read_csv(TABLES / f"table{number}.csv", dtype={"k": "Int64"}).astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    return [Cell(number, *cell) for row in rows for cell in COUNTED[number]({str(key): row[key] for key in row})]
 
 
-def _tables() -> dict[int, Callable[[], Iterator[Cell]]]:
-    return {2: _table2, 3: _table3, 4: _table4, 5: _table5, 7: _table7}
+Found = Iterator[tuple[Any, ...]]  # of a `Cell`, without its table
+
+
+def _cloud(cloud: str, row: dict[str, Any], n: int, acceleration: str = "") -> float:
+    """What the large model computes for a row: nothing, all steps, or k of them; for one image or for n."""
+    method = row["method"]
+    if method.startswith("device-only"):
+        return 0.0
+    whole = method.startswith(("cloud-only", "vanilla"))
+    k = (LCM_STEPS if cloud == "lcm-sdxl" else STEPS) if whole else row["k"]
+    images = 1 if method.startswith(("cloud-only", "Hybrid")) else n
+    return cloud_cost(CLOUDS[cloud], k=k, n=images, acceleration=acceleration)
+
+
+def _table2(row: dict[str, Any]) -> Found:
+    """Realistic Vision v4.0 (the architecture of SD-v1.4) with small-sd."""
+    k, n, acceleration = row["k"], row["N"], row["acceleration"] or ""
+    name = _named(row["method"], k and f"k={k}", acceleration, f"N={n}")
+    if row["cloud_tmac"] is not None:
+        slip: tuple[Any, ...] = (PIVOT_NOTE,) if (k, acceleration, n) == (5, "cache+reuse", 2) else ()
+        if k == 10 and acceleration:
+            slip = DOUBLED_NOTE, 2 * cloud_cost("sd14", k=5, n=n, acceleration=acceleration)
+        ours = _cloud("realistic-vision-v4.0", row, n, acceleration=acceleration)
+        yield name, "cloud", row["cloud_tmac"], ours, *slip
+    if row["device_tmac"] is not None:
+        steps = 0 if row["method"].startswith(("cloud-only", "vanilla")) else STEPS - (k or 0)
+        slip = (DEVICE_NOTE, device_cost("bksdm-small", steps=steps)) if k == 10 else ()
+        yield name, "device", row["device_tmac"], device_cost("small-sd", steps=steps), *slip
+
+
+def _per_candidate(row: dict[str, Any]) -> Found:
+    """Tables 3 and 4: one candidate."""
+    printed = row["cloud_tmac_per_candidate"]
+    if printed is None:
+        return
+    cloud, device, k, acceleration = row["cloud"], row["device"], row["k"], row["acceleration"] or ""
+    shift = row.get("timestep_shift")
+    name = _named(row["method"], cloud, device, k and f"k={k}", acceleration, shift and f"dt={shift:g}")
+    alone = row["method"] == "device-only"
+    ours = device_cost(DEVICES[device], steps=STEPS) if alone else _cloud(cloud, row, 1, acceleration=acceleration)
+    yield name, "cloud", printed, ours, LCM_NOTE if cloud == "lcm-sdxl" else ""
+
+
+def _table5(row: dict[str, Any]) -> Found:
+    """Four images by each model alone."""
+    model = row["model"]
+    if model in DEVICES:
+        ours = 4 * device_cost(DEVICES[model], steps=STEPS)
+    else:
+        ours = _cloud(model, {"method": "vanilla OG"}, 4)
+    yield model, "batch of 4", row["tmac_batch4"], ours
+
+
+def _table7(row: dict[str, Any]) -> Found:
+    """The cloud's part for N candidates, and one line with the device's."""
+    cloud, device = row["pair"].split("+")
+    method, k, n, total = row["method"], row["k"], row["N"], row["method"] == "total with device"
+    ours = _cloud(cloud, row, n, acceleration="cache+reuse" if total else method.partition("+")[2])
+    ours += device_cost(DEVICES[device], steps=STEPS - k) if total else 0
+    yield f"{row['pair']} {method} k={k} N={n}", "total" if total else "cloud", row["tmac"], ours
+
+
+def _named(*parts: str | None) -> str:
+    return " ".join(filter(None, parts))
+
+
+COUNTED = {2: _table2, 3: _per_candidate, 4: _per_candidate, 5: _table5, 7: _table7}
 
 
 def summary(cells: list[Cell]) -> str:
     """How many cells agree as they are labelled, and how many once the paper's own slips are followed."""
-    agreeing, resolved = sum(cell.agrees for cell in cells), sum(cell.is_resolved for cell in cells)
-    slips = resolved - agreeing
+    agreeing, resolved, count = sum(c.agrees for c in cells), sum(c.is_resolved for c in cells), len(cells)
     return (
-        f"{agreeing} of {len(cells)} cells within {TOLERANCE:.0%} ({agreeing / len(cells):.1%}); {resolved} "
-        f"({resolved / len(cells):.1%}) with {slips} cells counted as what they turn out to be: the paper labels them "
-        f"otherwise (see the notes). The other {len(cells) - resolved} contradict other cells of the paper."
+        f"{agreeing} of {count} cells within {TOLERANCE:.0%} ({agreeing / count:.1%}); {resolved} "
+        f"({resolved / count:.1%}) with {resolved - agreeing} cells counted as what they turn out to be: the paper "
+        f"labels them otherwise (see the notes). The other {count - resolved} contradict other cells of the paper."
     )
-
-
-def _rows(number: int) -> Iterator[pd.Series]:
-    table = pd.read_csv(TABLES / f"table{number}.csv", keep_default_na=True)
-    return (row for _, row in table.iterrows())
-
-
-def _text(row: pd.Series, column: str) -> str:
-    return "" if pd.isna(row[column]) else str(row[column])
-
-
-def _points(row: pd.Series) -> int | None:
-    return None if pd.isna(row["k"]) else int(row["k"])
-
-
-def _table2() -> Iterator[Cell]:
-    """Realistic Vision v4.0 (the architecture of SD-v1.4) with small-sd."""
-    for row in _rows(2):
-        k, n, acceleration = _points(row), int(row["N"]), _text(row, "acceleration")
-        name = " ".join(filter(None, [row["method"], f"k={k}" if k else "", acceleration, f"N={n}"]))
-        if not pd.isna(row["cloud_tmac"]):
-            yield _table2_cloud(name, row, k, n, acceleration)
-        if not pd.isna(row["device_tmac"]):
-            whole = row["method"].startswith(("cloud-only", "vanilla"))
-            ours = 0.0 if whole else device_cost("small-sd", steps=STEPS - (k or 0))
-            slip = (DEVICE_NOTE, device_cost("bksdm-small", steps=STEPS - k)) if k == 10 else ("", None)
-            yield Cell(2, name, "device", row["device_tmac"], ours, *slip)
-
-
-def _table2_cloud(name: str, row: pd.Series, k: int | None, n: int, acceleration: str) -> Cell:
-    if row["method"].startswith("device-only"):
-        return Cell(2, name, "cloud", row["cloud_tmac"], 0.0)
-    rows = 1 if row["method"].startswith(("cloud-only", "Hybrid")) else n
-    ours = cloud_cost("sd14", k=k or STEPS, n=rows, acceleration=acceleration)
-    if k == 10 and acceleration:
-        doubled = 2 * cloud_cost("sd14", k=5, n=n, acceleration=acceleration)
-        return Cell(2, name, "cloud", row["cloud_tmac"], ours, DOUBLED_NOTE, doubled)
-    note = PIVOT_NOTE if (k, acceleration, n) == (5, "cache+reuse", 2) else ""
-    return Cell(2, name, "cloud", row["cloud_tmac"], ours, note)
-
-
-def _table3() -> Iterator[Cell]:
-    for row in _rows(3):
-        yield _per_candidate(3, row, {"sd-v1.4": "sd14", "bk-sdm-small": "bksdm-small", "bk-sdm-tiny": "bksdm-tiny"})
-
-
-def _table4() -> Iterator[Cell]:
-    for row in _rows(4):
-        if not pd.isna(row["cloud_tmac_per_candidate"]):
-            yield _per_candidate(4, row, {"sdxl": "sdxl", "lcm-sdxl": "lcm-sdxl", "koala-700m": "koala-700m"})
-
-
-def _per_candidate(table: int, row: pd.Series, architectures: dict[str, str]) -> Cell:
-    k, acceleration = _points(row), _text(row, "acceleration")
-    shift = f"dt={row['timestep_shift']:g}" if "timestep_shift" in row and not pd.isna(row["timestep_shift"]) else ""
-    parts = [row["method"], _text(row, "cloud"), _text(row, "device"), f"k={k}" if k else "", acceleration, shift]
-    if row["method"] == "device-only":
-        ours = device_cost(architectures[row["device"]], steps=STEPS)
-    else:
-        steps = LCM_STEPS if row["cloud"] == "lcm-sdxl" else STEPS
-        ours = cloud_cost(architectures[row["cloud"]], k=k or steps, n=1, acceleration=acceleration)
-    note = (
-        "two passes a step, as the paper counts; its guidance embedding needs one" if row["cloud"] == "lcm-sdxl" else ""
-    )
-    return Cell(table, " ".join(filter(None, parts)), "cloud", row["cloud_tmac_per_candidate"], ours, note)
-
-
-def _table5() -> Iterator[Cell]:
-    """Four images; the parameter counts are compared in M by the pair configurations' test."""
-    cost: dict[str, Callable[[], float]] = {
-        "sd-v1.4": lambda: cloud_cost("sd14", k=STEPS, n=4),
-        "realistic-vision-v4.0": lambda: cloud_cost("sd14", k=STEPS, n=4),
-        "bk-sdm-small": lambda: 4 * device_cost("bksdm-small", steps=STEPS),
-        "bk-sdm-tiny": lambda: 4 * device_cost("bksdm-tiny", steps=STEPS),
-        "small-sd": lambda: 4 * device_cost("small-sd", steps=STEPS),
-        "sdxl": lambda: cloud_cost("sdxl", k=STEPS, n=4),
-        "koala-700m": lambda: 4 * device_cost("koala-700m", steps=STEPS),
-        "lcm-sdxl": lambda: cloud_cost("lcm-sdxl", k=LCM_STEPS, n=4),
-    }
-    for row in _rows(5):
-        yield Cell(5, row["model"], "batch of 4", row["tmac_batch4"], cost[row["model"]]())
-
-
-def _table7() -> Iterator[Cell]:
-    clouds = {"sd-v1.4+bk-sdm-small": ("sd14", "bksdm-small"), "sdxl+koala-700m": ("sdxl", "koala-700m")}
-    for row in _rows(7):
-        cloud, device = clouds[row["pair"]]
-        k, n, method = int(row["k"]), int(row["N"]), row["method"]
-        if method == "total with device":
-            ours = cloud_cost(cloud, k=k, n=n, acceleration="cache+reuse") + device_cost(device, steps=STEPS - k)
-        else:
-            steps = STEPS if method in ("cloud-only", "vanilla OG") else k
-            rows = 1 if method in ("cloud-only", "Hybrid SD") else n
-            ours = cloud_cost(cloud, k=steps, n=rows, acceleration=method.partition("+")[2])
-        yield Cell(
-            7, f"{row['pair']} {method} k={k} N={n}", "total" if "total" in method else "cloud", row["tmac"], ours
-        )
 
 
 def write_paper_cells(cells: list[Cell], folder: Path) -> None:

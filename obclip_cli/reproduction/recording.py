@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
@@ -14,19 +13,29 @@ QUERIES = 64
 Parts = dict[str, list[torch.Tensor]]
 
 
-class AttentionMaps:
-    """Records softmax(Q K^T) of the conditional rows, and leaves attention to the model's own processors.
+class _Recorder:
+    """What both recorders have in common.
 
-    `parts` is the present step's: `self` and `cross`, each with a tensor (rows, heads, queries, keys) a layer.
+    Attributes:
+        names: the parts that are told apart.
+        parts: of the step that runs: for each name a tensor (conditional rows, ...) a layer.
     """
 
-    names = ("self", "cross")
+    names: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self.context = StepContext()
-        self.unet: UNet2DConditionModel | None = None
-        self.processors: dict[str, Any] = {}
-        self.parts: Parts = {}
+        self.parts: Parts = {name: [] for name in self.names}
+
+    def take(self) -> Parts:
+        """What was recorded since the last call."""
+        taken, self.parts = self.parts, {name: [] for name in self.names}
+        return taken
+
+
+class AttentionMaps(_Recorder):
+    """Records softmax(Q K^T), (rows, heads, queries, keys), and leaves attention to the model's own processors."""
+
+    names = ("self", "cross")
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Wrap every attention processor.
@@ -38,18 +47,11 @@ class AttentionMaps:
         layers = {name: unet.get_submodule(name.removesuffix(".processor")) for name in self.processors}
         if not layers or any(getattr(layer, "norm_q", None) is not None for layer in layers.values()):
             raise UserError("attention maps are recorded of models with plain attention only; choose another pair")
-        self.begin()
         unet.set_attn_processor({name: _Recording(name, p, self) for name, p in self.processors.items()})
-
-    def begin(self) -> None:
-        """Forget the last step."""
-        self.parts = {name: [] for name in self.names}
 
     def detach(self) -> None:
         """Put the model's own processors back."""
-        if self.unet is not None:
-            self.unet.set_attn_processor(dict(self.processors))
-        self.unet, self.processors = None, {}
+        self.unet.set_attn_processor(dict(self.processors))
 
     @staticmethod
     def distance(maps: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -94,41 +96,24 @@ def attention_map(attn: Any, hidden_states: torch.Tensor, context: torch.Tensor)
     return scores.float().unflatten(0, (len(hidden_states), attn.heads))
 
 
-class DeepestFeatures:
-    """Records the output of the mid block, or of the last down block where there is no mid block.
-
-    `parts` is the present step's: `features`, one tensor (rows, channels, height, width).
-    """
+class DeepestFeatures(_Recorder):
+    """Records the output of the mid block, or of the last down block where there is no mid block: (rows, c, h, w)."""
 
     names = ("features",)
 
-    def __init__(self) -> None:
-        self.context = StepContext()
-        self.overrides = Overrides()
-        self.parts: Parts = {}
-
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
-        """Make the block show its result."""
-        self.context = context
-        self.begin()
-        self.overrides.put(unet.down_blocks[-1] if unet.mid_block is None else unet.mid_block, self._showing)
+        """Look at what the block returns."""
 
-    def begin(self) -> None:
-        """Forget the last step."""
-        self.parts = {"features": []}
-
-    def _showing(self, original: Forward) -> Forward:
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
+        def record(_block: torch.nn.Module, _arguments: Any, result: Any) -> None:
             features = result if isinstance(result, torch.Tensor) else result[0]
-            self.parts["features"].append(features[self.context.unconditional :].float())
-            return result
+            self.parts["features"].append(features[context.unconditional :].float())
 
-        return forward
+        block = unet.down_blocks[-1] if unet.mid_block is None else unet.mid_block
+        self.hook = block.register_forward_hook(record)
 
     def detach(self) -> None:
-        """Give the block its own `forward` back."""
-        self.overrides.remove()
+        """Look away."""
+        self.hook.remove()
 
     @staticmethod
     def distance(features: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

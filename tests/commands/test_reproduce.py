@@ -23,7 +23,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Three experiments, of which the second cannot be run; the configurations that they got, by name."""
     seen: dict[str, Config] = {}
 
-    def module(name: str) -> Any:
+    def module(composed: Config) -> Any:
+        name = (composed.experiment or {})["name"]
+
         def run(config: Config, folder: Path, progress: Any) -> str:
             seen[name] = config
             progress("parts", 1)(1)

@@ -38,7 +38,8 @@ class Reproduced:
 
     def claims(self, name: str) -> list[Claim]:
         """Those of the YAML file, then the others."""
-        config, module = self.config(name), module_of(name)
+        config = self.config(name)
+        module = module_of(config)
         own = module.claims(config, self.folder) if hasattr(module, "claims") else []
         return [*contrast_claims(config, self.folder), *own]
 

@@ -33,7 +33,7 @@ def test_claims_are_computed_from_the_cells(
     ours_six: float, as_printed: float | None, words: list[str], tmp_path: Path
 ) -> None:
     _cells(ours_six, as_printed).to_csv(tmp_path / "paper_costs.csv", index=False)
-    found = claims(compose_config(), tmp_path)
+    found = claims(compose_config(["experiment=figure12"]), tmp_path)
     assert [claim.verdict.word for claim in found] == words
     assert found[2].paper == "16.64 T against 18.53 T"
     assert "mislabelled" in found[1].verdict.why or as_printed is not None
@@ -41,4 +41,4 @@ def test_claims_are_computed_from_the_cells(
 
 def test_cells_that_all_agree_hold(tmp_path: Path) -> None:
     _cells(16.66, None).iloc[:2].to_csv(tmp_path / "paper_costs.csv", index=False)
-    assert [claim.verdict.word for claim in claims(compose_config(), tmp_path)] == ["holds"] * 3
+    assert [claim.verdict.word for claim in claims(compose_config(["experiment=figure12"]), tmp_path)] == ["holds"] * 3

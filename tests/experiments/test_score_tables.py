@@ -108,7 +108,8 @@ def test_captions_cannot_stand_for_templates(obclip: Obclip, tmp_path: Path) -> 
 )
 def test_a_tenth_dearer_in_seconds_is_the_limit(tmp_path: Path, seconds: tuple[float, ...], word: str) -> None:
     assert DEARER == 1.1
-    config, table2 = compose_config(["experiment=table2"]), module_of("table2")
+    config = compose_config(["experiment=table2"])
+    table2 = module_of(config)
     assert table2 is not None
     assert table2.claims(config, tmp_path)[0].verdict.word == NOT_TESTABLE  # nothing was timed
     names = {(row.name, row.k): row.run.name for row in blocks_of(config)[0].rows}

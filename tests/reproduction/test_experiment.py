@@ -25,7 +25,7 @@ def test_every_experiment_has_methods_and_a_plan_for_every_pair(name: str) -> No
         config = compose_config([f"experiment={name}", f"pair={pair}"])
         assert settings_of(config)["name"] == name and settings_of(config)["title"]
         assert methods_of(config) == blocks_of(config)[0].methods
-        for planned in planned_of(config, module_of(name)):
+        for planned in planned_of(config, module_of(config)):
             assert planned.config.dataset["limit"] and planned.methods
             assert len({method.name for method in planned.methods}) == len(planned.methods)
 
