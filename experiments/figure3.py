@@ -9,8 +9,7 @@ from obclip_cli.config import Config
 from obclip_cli.evaluation.contrasts import over_seeds
 from obclip_cli.report.plots import plot_sweep
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.score_table import measured
-from obclip_cli.report.tables import write_table
+from obclip_cli.report.tables import measured, write_table
 from obclip_cli.reproduction.captions import caption_of
 from obclip_cli.reproduction.claims import Claim, above, below, in_words, untested
 from obclip_cli.reproduction.experiment import Block, blocks_of, settings_of, what_is_missing

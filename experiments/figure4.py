@@ -9,8 +9,8 @@ from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.report.plots import plot_replacement
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.replacement_plot import plot_replacement
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.captions import caption_of
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested

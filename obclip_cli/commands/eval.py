@@ -55,7 +55,7 @@ def evaluate(
     from obclip_cli.evaluation.score import is_first
     from obclip_cli.evaluation.store import run_name
     from obclip_cli.report.progress import progress_bars
-    from obclip_cli.report.terminal import show_table
+    from obclip_cli.report.tables import show_table
     from obclip_cli.runs import check_writable
 
     if config.experiment is None:
@@ -73,9 +73,9 @@ def evaluate(
     caption = score.caption(config, folder)
     if not (folder / "images.png").exists():
         from obclip_cli.metrics.scores import panels
-        from obclip_cli.report.plots import plot_images, plot_scores
-        from obclip_cli.report.score_table import with_intervals
-        from obclip_cli.report.tables import write_table
+        from obclip_cli.report.picture_grid import plot_grid
+        from obclip_cli.report.plots import plot_scores
+        from obclip_cli.report.tables import with_intervals, write_table
 
         write_table(with_intervals(table), folder / "table", caption=caption)
         measured = table[table["clip"].notna() & table["k"].notna()]
@@ -83,7 +83,7 @@ def evaluate(
         plot_scores(measured, folder / "scores.png", columns=panels(table), title=title)
         shown = min(SHOWN, len(samples))
         grid = {name: pictures[:shown] for name, pictures in images.items()}
-        plot_images(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])
+        plot_grid(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])
     if as_json:
         typer.echo(table.to_json(orient="records", indent=1))
         return

@@ -86,7 +86,7 @@ def _write(folder: Path, asked: str) -> "tuple[SweepReport, str]":
 
 
 def _show(report: "SweepReport", folder: Path, caption: str) -> None:
-    from obclip_cli.report.terminal import show_table
+    from obclip_cli.report.tables import show_table
 
     show_table(report.table, caption)
     typer.echo(f"written to {folder}")

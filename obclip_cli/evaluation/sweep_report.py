@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
-from obclip_cli.report.score_table import with_intervals
+from obclip_cli.report.tables import with_intervals
 from obclip_cli.runs import read_json, read_table, write_text
 
 BASELINES = (CLOUD_ONLY, DEVICE_ONLY)

@@ -15,7 +15,7 @@ from obclip_cli.mini.art import HELD_OUT_SHARE, STYLES
 from obclip_cli.mini.autoencoder import held_out_psnr
 from obclip_cli.mini.captions import MAX_TOKENS
 from obclip_cli.mini.released import training_record
-from obclip_cli.report.score_table import with_intervals
+from obclip_cli.report.tables import with_intervals
 from obclip_cli.runs import environment
 
 STAGES = ("autoencoder", "judge", "cloud", "device")

@@ -18,15 +18,16 @@ def plot_grid(
     rows: dict[str, torch.Tensor],
     columns: list[str],
     *,
-    right: dict[str, list[bool | None]],
-    title: str,
+    right: dict[str, list[bool | None]] | None = None,
+    title: str = "",
 ) -> None:
     """One row a method, one column a prompt or setting.
 
     Args:
         rows: name -> uint8 images (columns, 3, H, W).
-        right: name -> what the judge says of each image; None where it was not asked.
+        right: name -> whether the judge reads each image right, None where it was not asked.
     """
+    right = right or {name: [None] * len(columns) for name in rows}
     names = {name: textwrap.fill(name, LONGEST) for name in rows}
     label = 0.25 + LETTER * max(len(line) for name in names.values() for line in name.splitlines())
     width, height = SIDE * len(columns) + label, SIDE * len(rows) + 1.25

@@ -1,10 +1,8 @@
 """Plots, drawn from tables that were stored before."""
 
-import textwrap
 from pathlib import Path
 
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -149,18 +147,28 @@ def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
     save_figure(figure, path, title="Cloud phase against vanilla OG; larger dots: more candidates")
 
 
-def plot_images(path: Path, rows: dict[str, torch.Tensor], captions: list[str]) -> None:
-    """A grid of images: one row a method, one column a prompt.
+def plot_replacement(
+    table: pd.DataFrame, path: Path, *, columns: dict[str, dict[str, str]], title: str, threshold: float
+) -> None:
+    """One panel a group of scores, with 95 % intervals.
 
     Args:
-        rows: method -> uint8 images (columns, 3, H, W).
+        table: rows with `share` (0..1), scores and their `_low` and `_high`; panels of missing scores stay empty.
+        columns: panel's title -> score -> its name in the legend.
+        threshold: the share at which the paper draws the line.
     """
-    figure, axes = panels(len(rows), len(captions), (1.25 * len(captions), 1.25 * len(rows) + 0.6))
-    for line, (name, images) in zip(axes, rows.items(), strict=True):
-        for axis, image in zip(line, images, strict=True):
-            axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
-            axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-    for axis, caption in zip(axes[0], captions, strict=True):
-        axis.set_title(textwrap.fill(caption, 20), fontsize=6)
-    save_figure(figure, path)
+    figure, axes = panels(1, len(columns), (3.6 * len(columns), 3.3))
+    for axis, (label, scores) in zip(axes[0], columns.items(), strict=True):
+        for score, name in scores.items():
+            if score not in table or table[score].isna().all():
+                continue
+            low, high = table[score] - table[f"{score}_low"], table[f"{score}_high"] - table[score]
+            ends = [end.clip(lower=0).fillna(0) for end in (low, high)]
+            axis.errorbar(100 * table["share"], table[score], yerr=ends, fmt="o-", markersize=4, capsize=2, label=name)
+        axis.axvline(100 * threshold, color="grey", linestyle="--", linewidth=1)
+        axis.set_title(label, fontsize=10)
+        axis.set_xlabel("steps that see p* (%)")
+        axis.grid(alpha=0.3)
+        if len(axis.containers) > 1:
+            axis.legend(fontsize=8)
+    save_figure(figure, path, title=title)

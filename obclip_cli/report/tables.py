@@ -1,18 +1,21 @@
-"""A table as CSV for programs, Markdown for people and LaTeX for papers."""
+"""Tables as CSV for programs, Markdown for people and LaTeX for papers, and in a terminal."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
-from obclip_cli.report.score_table import with_intervals
 from obclip_cli.runs import write_text
+
+ENDS = ("_low", "_high")
+HIDDEN = ("order", "run")  # not shown in a terminal
+FRAME = 3  # characters between two columns
 
 
 def write_table(table: pd.DataFrame, stem: Path, *, caption: str) -> None:
-    """Write `stem.csv`, and `stem.md` and `stem.tex`, where scores stand with their intervals.
-
-    Missing cells are empty in all three.
-    """
+    """Write `stem.csv`, and `stem.md` and `stem.tex` with scores and intervals in one cell; missing cells are empty."""
     write_text(stem.with_suffix(".csv"), table.to_csv(index=False))
     shown = with_intervals(table)
     shown = shown.astype(object).where(shown.notna(), "")
@@ -25,3 +28,67 @@ def _latex(table: pd.DataFrame, caption: str) -> str:
     styler = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     escaped = caption.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
     return str(styler.to_latex(hrules=True, caption=escaped, position_float="centering"))
+
+
+def measured(table: pd.DataFrame) -> list[str]:
+    """The scores of a table, which are the columns that have intervals."""
+    return [column for column in table.columns if f"{column}_low" in table.columns]
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """`fid`, `fid_low`, `fid_high` as one column "12.3 [11.9, 12.8]"; scores without any value are left out.
+
+    Args:
+        table: `scores.csv` of a run, or several of them below each other.
+    """
+    return _joined(table, lambda value, low, high: f"{value:.4g} [{low:.4g}, {high:.4g}]")
+
+
+def with_margins(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as "12.3 ±0.5", half of the interval's width, for terminals."""
+    return _joined(table, lambda value, low, high: f"{value:.4g} ±{(high - low) / 2:.2g}")
+
+
+def _joined(table: pd.DataFrame, cell: Callable[[float, float, float], str]) -> pd.DataFrame:
+    shown = table.drop(columns=[c for c in table.columns if c.endswith(ENDS) and c.rpartition("_")[0] in table])
+    for score in measured(table):
+        if table[score].isna().all():
+            shown = shown.drop(columns=score)
+            continue
+        parts = zip(table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True)
+        shown[score] = [
+            "" if pd.isna(v) else f"{v:.4g}" if pd.isna(lo) or lo == hi else cell(v, lo, hi) for v, lo, hi in parts
+        ]
+    return shown
+
+
+def show_table(table: pd.DataFrame, caption: str) -> None:
+    """Print scores with half of each interval's width, in several tables where the terminal is narrow."""
+    console = Console()
+    cells = with_margins(table).drop(columns=[column for column in HIDDEN if column in table])
+    console.print(caption, highlight=False, style="italic")
+    for part in _parts(cells.map(_cell), console.width):
+        shown = Table()
+        for column in part.columns:
+            shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+        for row in part.itertuples(index=False):
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.6g}"
+    return "" if value is None else str(value)
+
+
+def _parts(text: pd.DataFrame, width: int) -> Iterator[pd.DataFrame]:
+    """The columns in groups that fit, each after the method's name."""
+    widths = {column: max(len(column), *text[column].str.len()) + FRAME for column in text.columns}
+    columns: list[str] = []
+    for column in text.columns.drop("method"):
+        if columns and 1 + widths["method"] + sum(widths[c] for c in columns) + widths[column] > width:
+            yield text[["method", *columns]]
+            columns = []
+        columns.append(column)
+    yield text[["method", *columns]]

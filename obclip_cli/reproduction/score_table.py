@@ -18,7 +18,8 @@ from obclip_cli.evaluation.methods import Method
 from obclip_cli.evaluation.score import judged, run_benchmark
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.bars import plot_bars
-from obclip_cli.report.plots import plot_images, plot_tradeoff
+from obclip_cli.report.picture_grid import plot_grid
+from obclip_cli.report.plots import plot_tradeoff
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.captions import caption_of, measured_on
@@ -198,7 +199,7 @@ def arranged(table: pd.DataFrame, first: list[str]) -> tuple[pd.DataFrame, pd.Da
 def draw_first(place: Path, images: dict[str, StoredImages], samples: list[Sample]) -> None:
     """The first images of every method, into the run folder."""
     prompts = [sample.prompt for sample in samples[:SHOWN]]
-    plot_images(place / "images.png", {name: found[: len(prompts)] for name, found in images.items()}, prompts)
+    plot_grid(place / "images.png", {name: found[: len(prompts)] for name, found in images.items()}, prompts)
 
 
 def interval_columns(score: str, estimate: Estimate) -> dict[str, float]:
