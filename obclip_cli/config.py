@@ -1,10 +1,8 @@
 """The typed configuration: what may be set, and within which limits. compose.py composes it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from obclip_cli.errors import UserError, check_choice, check_least, nearest, require
 from obclip_cli.resources import data_folder
@@ -179,9 +177,9 @@ class PrivacyConfig:
         require(0 <= self.lambda_ < 1, f"{said} must lie in 0..1 - 1/N, N being a prompt's candidates")
         if self.strategy == "auto":
             self.strategy = "bucket" if self.lambda_ > 0 else "all"
-        useless = f"{said} has no effect on privacy.strategy={self.strategy}"
-        with_effect = self.lambda_ == 0 or self.strategy in WITH_LAMBDA
-        require(with_effect, f"{useless}; leave it at 0, or choose one of: {', '.join(WITH_LAMBDA)}")
+        if self.lambda_ > 0 and self.strategy not in WITH_LAMBDA:
+            useless = f"{said} has no effect on privacy.strategy={self.strategy}"
+            raise UserError(f"{useless}; leave it at 0, or choose one of: {', '.join(WITH_LAMBDA)}")
         require(
             self.epsilon is None or (self.strategy == "dp" and 0 <= self.epsilon <= MAX_EPSILON),
             f"privacy.epsilon={self.epsilon} belongs to privacy.strategy=dp and lies in 0..{MAX_EPSILON}",
@@ -232,9 +230,7 @@ class Config:
 
 def plain(config: Config) -> dict[str, Any]:
     """The configuration as it is written to a file, under the names that are typed."""
-    container = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(container, dict)
-    result: dict[str, Any] = {str(key): value for key, value in container.items()}
+    result: dict[str, Any] = asdict(config)
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     for chosen in ("captions", "portraits"):  # the dataset that one of them chose is there itself
         del result["pair"][chosen]
@@ -249,7 +245,6 @@ def taxonomy_path(name: str) -> Path:
         UserError: there is no such taxonomy.
     """
     folder = data_folder("configs") / "privacy" / "taxonomy"
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        raise UserError(f"there is no taxonomy {name}; {nearest(name, sorted(p.stem for p in folder.glob('*.yaml')))}")
-    return path
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    require(name in names, f"there is no taxonomy {name}; {nearest(name, names)}")
+    return folder / f"{name}.yaml"
