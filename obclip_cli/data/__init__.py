@@ -1,6 +1,6 @@
 """Datasets: one file each, found by the `_target_` of its config. A dataset gives prompts and reference images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +24,13 @@ class Sample:
     prompt: str
     seed: int
     labels: dict[str, str] = field(default_factory=dict)
+
+
+def samples_of(prompts: Sequence[str], seed: int, labels: Sequence[dict[str, str]] | None = None) -> list[Sample]:
+    """A sample a prompt, each with noise of its own that is drawn from `seed`."""
+    said = labels or [{}] * len(prompts)
+    numbered = enumerate(zip(prompts, said, strict=True))
+    return [Sample(prompt, seed * 1_000_000 + i, dict(shown)) for i, (prompt, shown) in numbered]
 
 
 class Dataset(Protocol):

@@ -4,15 +4,14 @@ Source: BK-SDM's protocol (plain resize without crop; all validation images are 
 list of 30,000 captions and codes every image as JPEG; `captions` and `jpeg` do the same (configs/dataset/coco_bksdm).
 """
 
-import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from obclip_cli.data import Sample
-from obclip_cli.data.pictures import Pictures, check_crop, check_jpeg, check_size
+from obclip_cli.data import Sample, samples_of
+from obclip_cli.data.pictures import Pictures, check_pictures
 from obclip_cli.errors import UserError
 
 EXPECTED = "annotations/captions_val2014.json and val2014/*.jpg"
@@ -46,9 +45,7 @@ class Coco:
         jpeg: int | None = None,
     ) -> None:
         self.name, self.limit, self.size, self.crop, self.jpeg = name, limit, size, crop, jpeg
-        check_crop(crop)
-        check_jpeg(jpeg)
-        check_size(size)
+        check_pictures(size, crop, jpeg)
         if root is None:
             raise UserError(
                 f"dataset {name} needs dataset.root=DIR with {EXPECTED}; `obclip data coco --root DIR` downloads the "
@@ -56,7 +53,8 @@ class Coco:
             )
         self.root = Path(root).expanduser()
         self.captions = read_captions(self.root / CAPTIONS)
-        check_images(self.root, sorted({name for name, _ in self.captions}))
+        self.files = sorted({name for name, _ in self.captions})
+        check_images(self.root, self.files)
         self.listed = None if captions is None else read_list(Path(captions).expanduser())
         most = len(self.captions if self.listed is None else self.listed)
         if limit is not None and not 1 <= limit <= most:
@@ -65,21 +63,16 @@ class Coco:
     def samples(self, seed: int) -> list[Sample]:
         """`limit` captions of different images where possible, in an order drawn from `seed`; or the listed ones."""
         if self.listed is not None:
-            return [Sample(caption, seed * 1_000_000 + i) for i, caption in enumerate(self.listed[: self.limit])]
+            return samples_of(self.listed[: self.limit], seed)
         order = np.random.default_rng(seed).permutation(len(self.captions))
-        first_of_image: dict[str, int] = {}
-        for place in order:
-            first_of_image.setdefault(self.captions[place][0], int(place))
-        distinct = list(first_of_image.values())
-        taken = set(distinct)
-        places = distinct + [int(place) for place in order if int(place) not in taken]
-        count = self.limit or len(places)
-        return [Sample(self.captions[place][1], seed * 1_000_000 + i) for i, place in enumerate(places[:count])]
+        drawn = pd.DataFrame(self.captions, columns=["file", "caption"]).iloc[order]
+        again = drawn["file"].duplicated()
+        return samples_of([*drawn["caption"][~again], *drawn["caption"][again]][: self.limit], seed)
 
     def references(self, seed: int) -> Pictures:
         """All images that are named in the annotations, (n, 3, size, size)."""
-        paths = sorted({str(self.root / IMAGES / name) for name, _ in self.captions})
-        return Pictures(tuple(paths), lambda path: Path(path).read_bytes(), self.size, self.crop, self.jpeg)
+        paths = tuple(str(self.root / IMAGES / name) for name in self.files)
+        return Pictures(paths, size=self.size, crop=self.crop, jpeg=self.jpeg)
 
 
 def read_captions(path: Path) -> list[tuple[str, str]]:
@@ -94,13 +87,14 @@ def read_captions(path: Path) -> list[tuple[str, str]]:
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        captions = _captions(data)
-        files = {image["file_name"] for image in data["images"]}
+        files = {image["id"]: image["file_name"] for image in data["images"]}
+        rows = sorted(data["annotations"], key=lambda row: row["id"])
+        captions = [(files[row["image_id"]], " ".join(row["caption"].split())) for row in rows]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not COCO's caption file ({error!r}); download it again") from error
     if empty := [name for name, caption in captions if not caption]:
         raise UserError(f"{path}: the image {empty[0]} has an empty caption; download the file again")
-    if without := sorted(files - {name for name, _ in captions}):
+    if without := sorted(set(files.values()) - {name for name, _ in captions}):
         raise UserError(f"{path}: the image {without[0]} has no caption; download the file again")
     if not captions:
         raise UserError(f"{path} holds no caption; download it again")
@@ -114,23 +108,16 @@ def read_list(path: Path) -> list[str]:
         UserError: the file is missing, has no such column, or a row without text.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-            prompts = [" ".join(row["text"].split()) for row in rows]
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
+        texts = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)["text"]
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"dataset.captions={path} is not a CSV file with columns file_name and text ({error!r}); name BK-SDM's "
             "metadata.csv"
         ) from error
+    prompts = [" ".join(text.split()) for text in texts]
     if not prompts or not all(prompts):
         raise UserError(f"dataset.captions={path} holds no text in row {prompts.index('') + 1 if prompts else 1}")
     return prompts
-
-
-def _captions(data: dict[str, Any]) -> list[tuple[str, str]]:
-    files = {image["id"]: image["file_name"] for image in data["images"]}
-    rows = sorted(data["annotations"], key=lambda row: row["id"])
-    return [(files[row["image_id"]], " ".join(row["caption"].split())) for row in rows]
 
 
 def check_images(root: Path, names: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Bring MS-COCO 2014 val to this machine, and check that it is whole; every step goes on where it stopped."""
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -9,11 +8,11 @@ from urllib.request import Request, urlopen
 
 from obclip_cli.data.coco import CAPTIONS, IMAGES, check_images, read_captions
 from obclip_cli.errors import UserError
+from obclip_cli.report.progress import ProgressBar
 from obclip_cli.runs import write_bytes
 
 CHUNK = 1 << 20
 PATIENCE = 30.0  # seconds without an answer
-ProgressBar = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True)
@@ -22,11 +21,6 @@ class Archive:
 
     url: str
     inside: str
-
-    @property
-    def name(self) -> str:
-        """Of the file."""
-        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -57,10 +51,8 @@ def check(root: Path, release: Release = COCO_2014_VAL) -> None:
     """
     captions = read_captions(root / CAPTIONS)
     names = {name for name, _ in captions}
-    for found, expected, what in (
-        (len(names), release.images, "images"),
-        (len(captions), release.captions, "captions"),
-    ):
+    counts = {"images": (len(names), release.images), "captions": (len(captions), release.captions)}
+    for what, (found, expected) in counts.items():
         if found != expected:
             raise UserError(
                 f"{root / CAPTIONS} has {found} {what} instead of {expected}; delete it and download it again"
@@ -81,7 +73,7 @@ def fetch(root: Path, progress: ProgressBar, release: Release = COCO_2014_VAL) -
     for archive in release.archives:
         if _is_unpacked(root, archive, release):
             continue
-        path = root / archive.name
+        path = root / Path(archive.url).name
         if not zipfile.is_zipfile(path):
             download(archive.url, path, progress)
         unpack(path, root, archive.inside, progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from obclip_cli.data import Sample
+from obclip_cli.data import Sample, samples_of
 from obclip_cli.data.pictures import Pictures
 from obclip_cli.errors import UserError
 from obclip_cli.resources import resolve
@@ -31,20 +31,20 @@ class Emoji:
 
     def __init__(self, name: str, root: str, limit: int | None = None) -> None:
         self.name, self.limit = name, limit
-        self.folder = Path(resolve(root))
-        if not (self.folder / "captions.csv").exists() or not (self.folder / "images.zip").exists():
+        path, self.archive = Path(resolve(root)) / "captions.csv", Path(resolve(root)) / "images.zip"
+        if not path.exists() or not self.archive.exists():
             raise UserError(f"dataset.root={root} has no captions.csv and images.zip; leave dataset.root out")
-        self.table = self._read_captions(self.folder / "captions.csv")
+        self.table = self._read_captions(path)
         if limit is not None and limit < 1:
             raise UserError(f"dataset.limit={limit} must be at least 1, or null for all prompts")
 
     def _read_captions(self, path: Path) -> pd.DataFrame:
         try:
             table = pd.read_csv(path, keep_default_na=False)
-            with zipfile.ZipFile(self.folder / "images.zip") as archive:
+            with zipfile.ZipFile(self.archive) as archive:
                 stored = set(archive.namelist())
         except (ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.folder} is not readable ({error}); leave dataset.root out") from error
+            raise UserError(f"{path.parent} is not readable ({error}); leave dataset.root out") from error
         if missing := [column for column in COLUMNS if column not in table.columns]:
             raise UserError(f"{path} has no column {missing[0]}; leave dataset.root out")
         if empty := list(table.loc[table["caption"] == "", "file"]):
@@ -56,19 +56,19 @@ class Emoji:
     def samples(self, seed: int) -> list[Sample]:
         """Combinations in an order drawn from `seed`, each with noise of its own."""
         order = np.random.default_rng(seed).permutation(len(self.table))
-        count = self.limit or len(order)
-        rows = [self.table.iloc[order[i % len(order)]] for i in range(count)]
-        return [Sample(row["caption"], seed * 1_000_000 + i, _labels(row)) for i, row in enumerate(rows)]
+        shown = self.table.iloc[np.resize(order, self.limit or len(order))]
+        return samples_of(list(shown["caption"]), seed, _labels(shown))
 
     def references(self, seed: int) -> Pictures:
         """All held-out art, (n, 3, 64, 64)."""
-        archive = zipfile.ZipFile(self.folder / "images.zip")
-        return Pictures(tuple(self.table["file"]), archive.read)
+        return Pictures(tuple(self.table["file"]), zipfile.ZipFile(self.archive).read)
 
     def reference_samples(self) -> list[Sample]:
         """What each reference image shows, in their order."""
-        return [Sample(row["caption"], 0, _labels(row)) for _, row in self.table.iterrows()]
+        facts = zip(self.table["caption"], _labels(self.table), strict=True)
+        return [Sample(caption, 0, labels) for caption, labels in facts]
 
 
-def _labels(row: pd.Series) -> dict[str, str]:
-    return {attribute: row[attribute] for attribute in ATTRIBUTES if row[attribute]}
+def _labels(table: pd.DataFrame) -> list[dict[str, str]]:
+    rows = table[list(ATTRIBUTES)].to_dict("records")
+    return [{str(attribute): value for attribute, value in row.items() if value} for row in rows]

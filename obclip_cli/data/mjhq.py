@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from obclip_cli.data import Sample
-from obclip_cli.data.pictures import Pictures, check_size
+from obclip_cli.data import Sample, samples_of
+from obclip_cli.data.pictures import Pictures, check_pictures
 from obclip_cli.errors import UserError, nearest
 
 EXPECTED = "meta_data.json and one folder a category, with ID.jpg for every entry (mjhq30k_imgs.zip, unpacked)"
@@ -36,7 +36,7 @@ class Mjhq:
         self.name, self.limit, self.size, self.compared = name, limit, size, references
         if references not in REFERENCES:
             raise UserError(f"dataset.references={references} is not known; {nearest(references, REFERENCES)}")
-        check_size(size)
+        check_pictures(size)
         if root is None:
             raise UserError(
                 f"dataset {name} needs dataset.root=DIR with {EXPECTED}; get both files by "
@@ -50,16 +50,15 @@ class Mjhq:
 
     def samples(self, seed: int) -> list[Sample]:
         """`limit` prompts in an order drawn from `seed`."""
-        return [Sample(self.entries[place][1], seed * 1_000_000 + i) for i, place in enumerate(self._drawn(seed))]
+        return samples_of([self.entries[place][1] for place in self._drawn(seed)], seed)
 
     def references(self, seed: int) -> Pictures:
         """All images of the metadata, or those of the prompts drawn from `seed`; (n, 3, size, size)."""
         chosen = range(len(self.entries)) if self.compared == "all" else sorted(self._drawn(seed))
-        paths = tuple(str(self.root / self.entries[place][0]) for place in chosen)
-        return Pictures(paths, lambda path: Path(path).read_bytes(), self.size)
+        return Pictures(tuple(str(self.root / self.entries[place][0]) for place in chosen), size=self.size)
 
     def _drawn(self, seed: int) -> list[int]:
-        return [int(place) for place in np.random.default_rng(seed).permutation(len(self.entries))[: self.limit]]
+        return np.random.default_rng(seed).permutation(len(self.entries))[: self.limit].tolist()
 
 
 def read_entries(root: Path) -> list[tuple[str, str]]:
@@ -83,7 +82,11 @@ def read_entries(root: Path) -> list[tuple[str, str]]:
         raise UserError(f"{path} holds no prompt; download it again")
     if empty := [file for file, prompt in named if not prompt]:
         raise UserError(f"{path}: the image {empty[0]} has no prompt; download the file again")
-    missing = {folder: _missing(root / folder, [file for file, _ in named]) for folder in IMAGE_FOLDERS}
+    there = {
+        folder: {f"{path.parent.name}/{path.name}" for path in (root / folder).glob("*/*.jpg")}
+        for folder in IMAGE_FOLDERS
+    }
+    missing = {folder: [file for file, _ in named if file not in found] for folder, found in there.items()}
     folder = min(missing, key=lambda place: len(missing[place]))
     if lacking := missing[folder]:
         raise UserError(
@@ -91,8 +94,3 @@ def read_entries(root: Path) -> list[tuple[str, str]]:
             f"dataset.root must hold {EXPECTED}"
         )
     return [(str(Path(folder) / file), prompt) for file, prompt in named]
-
-
-def _missing(folder: Path, files: list[str]) -> list[str]:
-    there = {f"{file.parent.name}/{file.name}" for file in folder.glob("*/*.jpg")}
-    return [file for file in files if file not in there]

@@ -27,15 +27,15 @@ class Pictures:
     """Pictures that are read when they are needed; iterating gives uint8 batches (n, 3, H, W).
 
     Attributes:
-        names: what each is called in errors.
-        read: the bytes of one by its name; FileNotFoundError where there is none.
+        names: paths, or what `read` knows them by; named in errors.
+        read: the bytes of one by its name; FileNotFoundError or KeyError where there is none.
         size: height and width to bring them to; None leaves them as they are.
         crop: none squashes them to a square; center takes the largest square in the middle first.
         jpeg: quality at which each is coded as JPEG once more, as BK-SDM's evaluation does; None: not at all.
     """
 
     names: tuple[str, ...]
-    read: Callable[[str], bytes]
+    read: Callable[[str], bytes] = lambda name: Path(name).read_bytes()
     size: int | None = None
     crop: str = "none"
     jpeg: int | None = None
@@ -129,34 +129,18 @@ def folder_of_pictures(root: Path, size: int | None = None, crop: str = "none") 
     names = sorted(str(path) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not names:
         raise UserError(f"{root} holds no picture ({', '.join(SUFFIXES)})")
-    return Pictures(tuple(names), lambda name: Path(name).read_bytes(), size, crop)
+    return Pictures(tuple(names), size=size, crop=crop)
 
 
-def check_crop(crop: str) -> None:
-    """Refuse an unknown crop.
+def check_pictures(size: int | None, crop: str = "none", jpeg: int | None = None) -> None:
+    """Refuse settings with which no image can be scored, before any is made.
 
     Raises:
-        UserError: names the ones there are.
+        UserError: an unknown crop, a JPEG quality outside 1..100, or a size that is no whole number in 8..4096.
     """
     if crop not in CROPS:
         raise UserError(f"dataset.crop={crop} is not known; choose one of: {', '.join(CROPS)}")
-
-
-def check_jpeg(jpeg: int | None) -> None:
-    """Refuse a JPEG quality that there is not.
-
-    Raises:
-        UserError: it does not lie in 1..100.
-    """
     if jpeg is not None and not 1 <= jpeg <= 100:
         raise UserError(f"dataset.jpeg={jpeg} must lie in 1..100, or be null; BK-SDM codes at 75")
-
-
-def check_size(size: int | None) -> None:
-    """Refuse a size at which no image can be scored, before any is made.
-
-    Raises:
-        UserError: it is no whole number of pixels from 8 to 4096.
-    """
     if size is not None and not (isinstance(size, int) and 8 <= size <= 4096):
         raise UserError(f"dataset.size={size} must be a whole number of pixels in 8..4096, or null")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from obclip_cli.data import Sample
+from obclip_cli.data import Sample, samples_of
 from obclip_cli.data.emoji import Emoji
-from obclip_cli.data.pictures import check_size, folder_of_pictures
+from obclip_cli.data.pictures import check_pictures, folder_of_pictures
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
 from obclip_cli.resources import resolve
@@ -38,7 +38,7 @@ class Portraits:
         size: int | None = None,
     ) -> None:
         self.name, self.limit, self.size = name, limit, size
-        check_size(size)
+        check_pictures(size)
         self.templates = load_templates(templates)
         self.root = None if references is None else Path(resolve(references)).expanduser()
         most = len(self.templates.attributes)
@@ -51,12 +51,10 @@ class Portraits:
     def samples(self, seed: int) -> list[Sample]:
         """`limit` prompts: a template and values drawn from `seed`, each with noise of its own."""
         rng = np.random.default_rng(seed)
-        texts = self.templates.templates
-        found = []
-        for i in range(self.limit):
-            template, values = texts[rng.integers(len(texts))], self.assignments[rng.integers(len(self.assignments))]
-            found.append(Sample(self.templates.fill(template, values), seed * 1_000_000 + i, dict(values)))
-        return found
+        texts, assignments = self.templates.templates, self.assignments
+        drawn = [(rng.integers(len(texts)), rng.integers(len(assignments))) for _ in range(self.limit)]
+        prompts = [self.templates.fill(texts[text], assignments[values]) for text, values in drawn]
+        return samples_of(prompts, seed, [assignments[values] for _, values in drawn])
 
     def references(self, seed: int) -> Iterable[torch.Tensor]:
         """The given folder's images, or none: then FID and KID are left empty."""
