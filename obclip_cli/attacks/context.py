@@ -1,12 +1,13 @@
 """Guess from the words around: a classifier learnt on captions whose attribute words were taken out."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -14,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from obclip_cli.attacks.knowledge import PRONOUNS, Guesser, Knowledge, best
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.detect import Span, detect
+from obclip_cli.prompts.detect import detect
 from obclip_cli.prompts.taxonomy import Taxonomy
 
 # Words of one letter count: "a" against "an" is context too.
@@ -30,19 +31,16 @@ class Context(Guesser):
         context = common_words(mask(prompt, self.knowledge.taxonomy) for prompt in transcript.seen.prompts)
         chances = np.ones(transcript.n)
         for slot, attribute in enumerate(transcript.attributes):
-            likely = self._likely(attribute, context)
-            chances *= [likely.get(values[slot], 1.0) for values in transcript.values]
+            if model := self._models.get(attribute):
+                likely = dict(zip(model.classes_, model.predict_proba([context])[0], strict=True))
+                chances *= [likely.get(values[slot], 1.0) for values in transcript.values]
         places = [place for place in self.sent(transcript) if place is not None]
         sent = np.isin(np.arange(transcript.n), places) if places else np.ones(transcript.n, dtype=bool)
         return best(np.where(sent, chances.round(9), -1))
 
-    def _likely(self, attribute: str, context: str) -> dict[str, float]:
-        """Value -> probability; empty where the corpus never says the attribute in two ways."""
-        model = self._models.get(attribute)
-        return {} if model is None else dict(zip(model.classes_, model.predict_proba([context])[0], strict=True))
-
     @cached_property
     def _models(self) -> dict[str, Pipeline]:
+        """A classifier of every attribute that the corpus says in two ways at least."""
         rows = [lesson for caption in read_corpus(self.knowledge.corpus) for lesson in lessons(caption, self.knowledge)]
         models = {}
         for attribute in self.knowledge.taxonomy.attributes:
@@ -66,26 +64,19 @@ def lessons(caption: str, knowledge: Knowledge) -> list[tuple[str, str, str]]:
 
 def mask(prompt: str, taxonomy: Taxonomy) -> str:
     """A prompt without the words that say a value, pronouns excepted."""
-    for span in reversed(_spans(prompt, taxonomy)):
+    try:
+        spans = detect(prompt, taxonomy)
+    except UserError:
+        spans = []
+    for span in reversed(spans):
         if span.text.lower() not in PRONOUNS:
             prompt = f"{prompt[: span.start]} {prompt[span.end :]}"
     return " ".join(prompt.split())
 
 
-def _spans(prompt: str, taxonomy: Taxonomy) -> list[Span]:
-    try:
-        return detect(prompt, taxonomy)
-    except UserError:
-        return []
-
-
 def common_words(prompts: Iterable[str]) -> str:
     """The words that every prompt has."""
-    counts = [Counter(prompt.lower().split()) for prompt in prompts]
-    common = counts[0]
-    for count in counts[1:]:
-        common &= count
-    return " ".join(common.elements())
+    return " ".join(reduce(and_, (Counter(prompt.lower().split()) for prompt in prompts)).elements())
 
 
 def read_corpus(path: Path) -> list[str]:
@@ -95,12 +86,11 @@ def read_corpus(path: Path) -> list[str]:
         UserError: it cannot be read or holds none.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                captions = [row["caption"] for row in csv.DictReader(file)]
-            else:
-                captions = [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError, KeyError) as error:
+        if path.suffix == ".csv":
+            captions = list(pd.read_csv(path, dtype=str, keep_default_na=False)["caption"])
+        else:
+            captions = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError, KeyError) as error:
         reason = "no column caption" if isinstance(error, KeyError) else error
         raise UserError(f"the corpus {path} cannot be read ({reason}); give captions, one a line") from error
     if not captions:

@@ -69,7 +69,7 @@ class Transcript:
 
 def write_transcripts(folder: Path, transcripts: Iterable[Transcript]) -> None:
     """One line of JSON a transcript, compressed: clients say much the same again and again."""
-    lines = "".join(json.dumps(_as_json(transcript)) + "\n" for transcript in transcripts)
+    lines = "".join(json.dumps(asdict(transcript), default=_base64) + "\n" for transcript in transcripts)
     write_bytes(folder / FILE, gzip.compress(lines.encode(), mtime=0))
 
 
@@ -79,18 +79,8 @@ def read_transcripts(folder: Path) -> list[Transcript]:
     return [_from_json(json.loads(line)) for line in lines]
 
 
-def _as_json(transcript: Transcript) -> dict[str, Any]:
-    return {
-        "candidates": transcript.candidates,
-        "attributes": transcript.attributes,
-        "values": transcript.values,
-        "seen": _exchange_as_json(transcript.seen),
-        "past": [_exchange_as_json(exchange) for exchange in transcript.past],
-    }
-
-
-def _exchange_as_json(exchange: Exchange) -> dict[str, Any]:
-    return asdict(exchange) | {"message": base64.b64encode(exchange.message).decode()}
+def _base64(message: bytes) -> str:
+    return base64.b64encode(message).decode()
 
 
 def _from_json(values: dict[str, Any]) -> Transcript:
@@ -98,12 +88,12 @@ def _from_json(values: dict[str, Any]) -> Transcript:
         candidates=tuple(values["candidates"]),
         attributes=tuple(values["attributes"]),
         values=tuple(tuple(row) for row in values["values"]),
-        seen=_exchange_from_json(values["seen"]),
-        past=tuple(_exchange_from_json(exchange) for exchange in values["past"]),
+        seen=_exchange(values["seen"]),
+        past=tuple(_exchange(exchange) for exchange in values["past"]),
     )
 
 
-def _exchange_from_json(values: dict[str, Any]) -> Exchange:
+def _exchange(values: dict[str, Any]) -> Exchange:
     rows = values["rows_down"]
-    message = base64.b64decode(values["message"])
-    return Exchange(**values | {"message": message, "rows_down": None if rows is None else tuple(rows)})
+    values["rows_down"] = None if rows is None else tuple(rows)
+    return Exchange(**values | {"message": base64.b64decode(values["message"])})

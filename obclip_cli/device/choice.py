@@ -78,15 +78,14 @@ class Chooser:
         return strategies[self.privacy.strategy](candidates)
 
     def _all(self, candidates: CandidateSet) -> Choice:
-        return Choice(candidates, len(candidates.prompts), 0.0, 0.0)
+        return _choice(candidates, list(range(len(candidates.prompts))), 0.0)
 
     def _bucket(self, candidates: CandidateSet) -> Choice:
         attributes, values, least = self._measure(candidates)
         split = blocks(attributes, values, least, self._key())
         own = next(block for block in split if candidates.index in block)
-        n = len(values)
-        worst = block_lambda(min(len(block) for block in split), n)
-        return Choice(_subset(candidates, own, candidates.index), n, block_lambda(len(own), n), worst)
+        worst = block_lambda(min(len(block) for block in split), len(values))
+        return replace(_choice(candidates, own, block_lambda(len(own), len(values))), lambda_worst=worst)
 
     def _gumbel(self, candidates: CandidateSet) -> Choice:
         """The paper's future work. Where p* is not drawn, the device goes on with the nearest candidate that is."""
@@ -102,16 +101,14 @@ class Chooser:
         likeness = agreement(values)[candidates.index]
         drawn = gumbel_top(epsilon * likeness, keyed_gumbel(self._key(), candidates.prompts, len(values)), m)
         kept = max(drawn, key=lambda place: (place == candidates.index, likeness[place], -place))
-        sent = _subset(candidates, drawn, kept)
-        return Choice(sent, len(values), reached, reached, kept == candidates.index)
+        return _choice(candidates, drawn, reached, kept)
 
     def _fresh(self, candidates: CandidateSet) -> Choice:
         """New decoys each time: the obvious way, which repeated requests undo. A control that must fail."""
         _, values, m = self._measure(candidates)
         others = [place for place in range(len(values)) if place != candidates.index]
         drawn = sorted([candidates.index, *self.chance.sample(others, m - 1)])
-        reached = block_lambda(m, len(values))
-        return Choice(_subset(candidates, drawn, candidates.index), len(values), reached, reached)
+        return _choice(candidates, drawn, block_lambda(m, len(values)))
 
     def _replacement(self, candidates: CandidateSet) -> Choice:
         """One other candidate instead of the prompt (Fig. 4): it rules itself out."""
@@ -121,9 +118,7 @@ class Chooser:
 
     def _none(self, candidates: CandidateSet) -> Choice:
         """Hybrid SD: the prompt alone, as its canonical candidate."""
-        reached = block_lambda(1, len(candidates.prompts))
-        alone = _subset(candidates, [candidates.index], candidates.index)
-        return Choice(alone, len(candidates.prompts), reached, reached)
+        return _choice(candidates, [candidates.index], block_lambda(1, len(candidates.prompts)))
 
     def _measure(self, candidates: CandidateSet) -> tuple[tuple[str, ...], tuple[Values, ...], int]:
         """Attributes, each candidate's values, and M."""
@@ -139,7 +134,8 @@ class Chooser:
         return self.key
 
 
-def _subset(candidates: CandidateSet, places: list[int], kept: int) -> CandidateSet:
-    """Some candidates in canonical order, with the one that the device goes on with."""
-    prompts = tuple(candidates.prompts[place] for place in places)
-    return replace(candidates, prompts=prompts, index=places.index(kept))
+def _choice(candidates: CandidateSet, places: list[int], reached: float, kept: int | None = None) -> Choice:
+    """Some candidates in canonical order; the device goes on with p* unless another is kept."""
+    kept = candidates.index if kept is None else kept
+    sent = replace(candidates, prompts=tuple(candidates.prompts[place] for place in places), index=places.index(kept))
+    return Choice(sent, len(candidates.prompts), reached, reached, kept == candidates.index)

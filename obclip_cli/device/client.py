@@ -91,6 +91,7 @@ class Client:
             UserError: the device would go first although its prompt is to stay hidden.
         """
         cloud, state = self.split.cloud, None
+        with_history = self.split.handover == "history"
         if self.split.order == "client_first":
             if self.privacy.strategy != "none":
                 raise UserError(
@@ -105,9 +106,9 @@ class Client:
             stop=cloud.stop,
             guidance_scale=cloud.guidance_scale,
             noise_seed=query.seed,
-            wants_history=self._hands_over_history() and self.split.order == "server_first",
+            wants_history=with_history and self.split.order == "server_first",
             latents=None if state is None else state.latents,
-            history=state.history if state is not None and self._hands_over_history() else None,
+            history=state.history if state is not None and with_history else None,
         )
 
     def select(self, query: Query, response: CloudResponse) -> State:
@@ -130,9 +131,6 @@ class Client:
         """Device-only: the final latents of the small model from the same z_T."""
         whole = replace(self.split.device, start=0, stop=self.split.device.steps)
         return self._run(query, None, whole).latents
-
-    def _hands_over_history(self) -> bool:
-        return self.split.handover == "history"
 
     def _run(self, query: Query, state: State | None, stretch: Stretch) -> State:
         return denoise(self.pipeline, [query.prompt], stretch, seeds=[query.seed], state=state)

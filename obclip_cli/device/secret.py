@@ -15,6 +15,10 @@ from obclip_cli.config import KEYED, PrivacyConfig
 from obclip_cli.errors import UserError
 
 BYTES = 32
+ADVICE = (
+    "restore it from a copy, or make another with `obclip candidates PROMPT --new-secret`, knowing that a server "
+    "which remembers earlier requests learns more from new ones"
+)
 
 
 def secret_path(privacy: PrivacyConfig) -> Path:
@@ -60,7 +64,7 @@ def create_secret(path: Path) -> None:
         UserError: there is or was one, or the file cannot be written.
     """
     if not is_first_use(path):
-        raise UserError(f"there is or was a client secret in {path}; {_advice(path)}")
+        raise UserError(f"there is or was a client secret in {path}; {ADVICE}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = secrets.token_bytes(BYTES)
@@ -95,16 +99,16 @@ def read_secret(path: Path) -> bytes:
     """
     if not os.path.lexists(path):
         state = "has not been made yet" if is_first_use(path) else "is lost"
-        raise UserError(f"the client secret {path} {state}; {_advice(path)}")
+        raise UserError(f"the client secret {path} {state}; {ADVICE}")
     try:
         mode = path.stat().st_mode
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
-        raise UserError(f"the client secret {path} cannot be read; {_advice(path)}") from error
+        raise UserError(f"the client secret {path} cannot be read; {ADVICE}") from error
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UserError(f"the client secret {path} can be read by others; run: chmod 600 {path}")
     if len(key) != BYTES or (_marker(path).exists() and _marker(path).read_text() != _checksum(key)):
-        raise UserError(f"the client secret {path} is damaged; {_advice(path)}")
+        raise UserError(f"the client secret {path} is damaged; {ADVICE}")
     return key
 
 
@@ -114,10 +118,3 @@ def _marker(path: Path) -> Path:
 
 def _checksum(key: bytes) -> str:
     return hashlib.sha256(b"obclip client secret" + key).hexdigest()[:16]
-
-
-def _advice(path: Path) -> str:
-    return (
-        "restore it from a copy, or make another with `obclip candidates PROMPT --new-secret`, knowing that a server "
-        "which remembers earlier requests learns more from new ones"
-    )

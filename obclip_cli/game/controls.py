@@ -16,21 +16,21 @@ from obclip_cli.device.client import Query
 PRONOUN = re.compile(r"\b(?:he|she|his|her|him|himself|herself)\b")
 
 
-def own_first(query: Query) -> Query:
+def own_first(query: Query, _: random.Random) -> Query:
     """p* at the head of the list, where the pivot of shared attention stands."""
     own = query.candidates.prompts[query.candidates.index]
     others = [prompt for prompt in query.candidates.prompts if prompt != own]
     return _sending(query, (own, *others), 0)
 
 
-def own_spelling(query: Query) -> Query:
+def own_spelling(query: Query, _: random.Random) -> Query:
     """p* in the user's own words among canonical decoys."""
     prompts = list(query.candidates.prompts)
     prompts[query.candidates.index] = query.prompt
     return _sending(query, tuple(prompts), query.candidates.index)
 
 
-def own_pronouns(query: Query) -> Query:
+def own_pronouns(query: Query, _: random.Random) -> Query:
     """Every candidate with p*'s pronouns, as in the paper's sixth template: "his eyes" for the women too."""
     own = PRONOUN.findall(query.candidates.prompts[query.candidates.index])
 
@@ -55,7 +55,7 @@ def _sending(query: Query, prompts: tuple[str, ...], index: int) -> Query:
     return replace(query, candidates=replace(query.candidates, prompts=prompts, index=index))
 
 
-END_OF_WORD = "</w>"
+END = "</w>"  # of a word, in CLIP's vocabulary
 
 
 class WordPerturbation:
@@ -71,9 +71,9 @@ class WordPerturbation:
     def __init__(self, pipeline: DiffusionPipeline, epsilon: float) -> None:
         self.tokenizer, self.epsilon = pipeline.tokenizer, epsilon
         self.embeddings: torch.Tensor = pipeline.text_encoder.get_input_embeddings().weight.detach().float().cpu()
-        vocabulary = {token: place for token, place in pipeline.tokenizer.get_vocab().items() if _is_word(token)}
-        self.words = [token.removesuffix(END_OF_WORD) for token in vocabulary]
-        self.places = torch.tensor(list(vocabulary.values()))
+        ends = [(t.removesuffix(END), place) for t, place in pipeline.tokenizer.get_vocab().items() if t.endswith(END)]
+        self.words = [word for word, _ in ends if word.isalpha()]
+        self.places = torch.tensor([place for word, place in ends if word.isalpha()])
         self.chances: dict[str, list[float]] = {}
 
     def __call__(self, query: Query, chance: random.Random) -> Query:
@@ -88,7 +88,3 @@ class WordPerturbation:
             distances = torch.cdist(own, self.embeddings[self.places])[0]
             self.chances[word] = (-self.epsilon * distances / 2).softmax(0).tolist()
         return self.chances[word]
-
-
-def _is_word(token: str) -> bool:
-    return token.endswith(END_OF_WORD) and token.removesuffix(END_OF_WORD).isalpha()

@@ -20,8 +20,8 @@ from obclip_cli.game.users import Users
 from obclip_cli.pipeline import load_pipelines
 from obclip_cli.prompts.decoys import fewest
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.report.progress import ProgressBar
 
-ProgressBar = Callable[[str, int], Callable[[int], None]]
 # λ of the schemes that take one, where the configuration leaves it at 0.
 LAMBDA = 0.1
 MAX_CANDIDATES = 64
@@ -90,7 +90,7 @@ def run_matrix(
         recorded = arena.play(name, scheme, folder)
         parts.append(arena.attack(recorded, attacks, advance).assign(scheme=name, planted_for=scheme.caught_by or ""))
     table = pd.concat(parts, ignore_index=True)
-    table = table[["scheme", *[column for column in table.columns if column != "scheme"]]]
+    table.insert(0, "scheme", table.pop("scheme"))
     runs.write_text(folder / "scores.csv", table.to_csv(index=False))
     return table
 

@@ -13,18 +13,6 @@ from obclip_cli.game import controls
 WORD_EPSILON = 14.0
 
 
-def _as_it_is(query: Query, _: random.Random) -> Query:
-    return query
-
-
-def _every_row(query: Query) -> tuple[int, ...]:
-    return tuple(range(len(query.candidates.prompts)))
-
-
-def _to_the_end(_: Query) -> float:
-    return 1.0
-
-
 @dataclass(frozen=True)
 class Scheme:
     """One way of hiding a prompt.
@@ -40,9 +28,9 @@ class Scheme:
 
     privacy: PrivacyConfig
     on_cloud: float | None = None
-    change: Callable[[Query, random.Random], Query] = _as_it_is
-    rows: Callable[[Query], tuple[int, ...]] = _every_row
-    stay: Callable[[Query], float] = _to_the_end
+    change: Callable[[Query, random.Random], Query] = lambda query, _: query
+    rows: Callable[[Query], tuple[int, ...]] = lambda query: tuple(range(len(query.candidates.prompts)))
+    stay: Callable[[Query], float] = lambda _: 1.0
     caught_by: str | None = None
 
 
@@ -66,13 +54,9 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "bucket": Scheme(privacy("bucket", lambda_)),
         "dp": Scheme(privacy("dp", lambda_)),
         "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
-        "own-first": Scheme(hidden, change=_changed(controls.own_first), caught_by="position"),
-        "own-spelling": Scheme(hidden, change=_changed(controls.own_spelling), caught_by="surface"),
-        "own-pronouns": Scheme(hidden, change=_changed(controls.own_pronouns), caught_by="context"),
+        "own-first": Scheme(hidden, change=controls.own_first, caught_by="position"),
+        "own-spelling": Scheme(hidden, change=controls.own_spelling, caught_by="surface"),
+        "own-pronouns": Scheme(hidden, change=controls.own_pronouns, caught_by="context"),
         "own-download": Scheme(hidden, rows=controls.only_own_row, caught_by="traffic"),
         "own-time": Scheme(hidden, stay=controls.until_own_row, caught_by="timing"),
     }
-
-
-def _changed(change: Callable[[Query], Query]) -> Callable[[Query, random.Random], Query]:
-    return lambda query, _: change(query)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionRepeated
-from obclip_cli.attacks.transcript import Transcript, read_transcripts
+from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.game.play import Game
 from obclip_cli.game.run import Arena, schemes_of
 from obclip_cli.game.scoring import score_run
@@ -36,12 +36,14 @@ def _at(arena: Arena, strategy: str, lambda_: float, folder: Path) -> dict[str, 
     transcripts = read_transcripts(recorded)
     scores = arena.attack(recorded, ATTACKS, lambda _: None)
     best = scores.sort_values("success").iloc[-1]
+    places = pd.read_csv(recorded / "truth.csv")["place"]
+    sent = [arena.knowledge.places(transcript, transcript.seen) for transcript in transcripts]
     return {
         "strategy": strategy,
         "lambda": lambda_,
         "n": transcripts[0].n,
         "cost_share": mean(len(t.seen.prompts) / t.n for t in transcripts),
-        "own_is_sent": mean(_own_is_sent(arena, recorded, transcripts)),
+        "own_is_sent": mean(place in among for place, among in zip(places, sent, strict=True)),
         "bound": 1 / transcripts[0].n + lambda_,
         "promised": best["bound"],
         **dict(zip(scores["attack"].str.replace("-", "_"), scores["success"], strict=True)),
@@ -49,13 +51,6 @@ def _at(arena: Arena, strategy: str, lambda_: float, folder: Path) -> dict[str, 
         "best_low": best["low"],
         "best_high": best["high"],
     }
-
-
-def _own_is_sent(arena: Arena, folder: Path, transcripts: list[Transcript]) -> list[bool]:
-    """Whether p* is among what was sent, a transcript."""
-    places = pd.read_csv(folder / "truth.csv")["place"]
-    sent = [arena.knowledge.places(transcript, transcript.seen) for transcript in transcripts]
-    return [place in among for place, among in zip(places, sent, strict=True)]
 
 
 def query_sweep(arena: Arena, lambda_: float, most: int, folder: Path, advance: Callable[[int], None]) -> pd.DataFrame:

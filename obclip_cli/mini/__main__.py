@@ -28,9 +28,7 @@ from obclip_cli.evaluation.methods import baselines_and_obclip
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
-from obclip_cli.mini.pipeline_folders import save_pipeline
-from obclip_cli.mini.reference import write_reference
-from obclip_cli.mini.released import adopt, keep_record, start_of_cloud
+from obclip_cli.mini.released import adopt, keep_record, save_pipeline, write_reference
 from obclip_cli.mini.training import processes
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
@@ -73,7 +71,7 @@ class Workshop:
             judge.save(*trained, self.tokenizer, self.models / "judge")
 
     def train_cloud(self) -> None:
-        released = start_of_cloud(self.folder / "cloud").exists()
+        released = diffusion_training.start_of_cloud(self.folder / "cloud").exists()
         recipe = replace(diffusion_training.CONTINUED if released else diffusion_training.RECIPE, **self.changes)
         trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud", recipe)
         if trained is not None:

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional as F
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
@@ -31,7 +32,7 @@ def create() -> AutoencoderKL:
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:
     """uint8 (n, h, w, 3) to float (n, 3, h, w) in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def random_crops(images: np.ndarray, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -74,17 +75,13 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
 @torch.no_grad()
 def encode(model: AutoencoderKL, images: np.ndarray, batch: int = 64) -> torch.Tensor:
     """Posterior means of uint8 images (n, 64, 64, 3): latents (n, 8, 16, 16), not yet scaled."""
-    parts = [to_tensor(images[i : i + batch]) for i in range(0, len(images), batch)]
+    parts = [to_tensor(images[i : i + batch]).contiguous() for i in range(0, len(images), batch)]
     return torch.cat([model.encode(part).latent_dist.mean for part in parts])
 
 
 @torch.no_grad()
 def held_out_psnr(model: AutoencoderKL, images: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB over all pixels of `images`, by image then averaged."""
-    ratios = []
-    for start in range(0, len(images), 64):
-        original = to_tensor(images[start : start + 64])
-        decoded = model.decode(model.encode(original).latent_dist.mean).sample.clamp(-1, 1)
-        error = (decoded - original).square().flatten(1).mean(1)
-        ratios.append(10 * torch.log10(4 / error))
-    return torch.cat(ratios).mean().item()
+    decoded = torch.cat([model.decode(latents).sample.clamp(-1, 1) for latents in encode(model, images).split(64)])
+    ratio = peak_signal_noise_ratio(decoded, to_tensor(images), data_range=2.0, dim=(1, 2, 3))
+    return float(ratio)

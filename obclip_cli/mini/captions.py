@@ -24,6 +24,7 @@ NOUNS = {
     ("female", "old"): "old woman",
     ("", "old"): "old person",
 }
+FEATURES = {"beard": "a beard", "bald": "no hair"}
 
 
 def noun(art: Art) -> str:
@@ -40,12 +41,8 @@ def person(art: Art) -> str:
     if art.kind == "before":
         return f"{art.role} {noun(art)}"
     if art.kind == "with":
-        return f"{noun(art)} with {'a ' if art.role == 'beard' else ''}{_feature(art.role)}"
+        return f"{noun(art)} with {FEATURES.get(art.role, art.role)}"
     return f"{noun(art)} {art.role}".strip()
-
-
-def _feature(role: str) -> str:
-    return "no hair" if role == "bald" else role
 
 
 def with_article(words: str) -> str:

@@ -6,6 +6,8 @@ the outputs of its blocks.
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,17 +35,11 @@ def create_device(cloud: UNet2DConditionModel) -> UNet2DConditionModel:
         "mid_block_type": None,
     }
     device = UNet2DConditionModel(**config)
-    device.load_state_dict(_kept(cloud.state_dict(), device.state_dict()))
+    weights = cloud.state_dict()
+    taken = {name: (weights.get(_cloud_name(name)), fresh) for name, fresh in device.state_dict().items()}
+    same = {name: old for name, (old, fresh) in taken.items() if old is not None and old.shape == fresh.shape}
+    device.load_state_dict(same, strict=False)
     return device
-
-
-def _kept(cloud: dict[str, torch.Tensor], device: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The device's weights, taken from the cloud by name where the shapes agree."""
-    result = {}
-    for name, fresh in device.items():
-        taken = cloud.get(_cloud_name(name))
-        result[name] = taken.clone() if taken is not None and taken.shape == fresh.shape else fresh
-    return result
 
 
 def _cloud_name(name: str) -> str:
@@ -56,21 +52,19 @@ def _cloud_name(name: str) -> str:
     return re.sub(r"^up_blocks\.(\d+)", lambda m: f"up_blocks.{int(m[1]) + 1}", name)
 
 
-class BlockOutputs:
-    """Keeps the last outputs of chosen blocks; `remove` takes the hooks off again."""
+@contextmanager
+def block_outputs(blocks: Sequence[nn.Module]) -> Iterator[dict[nn.Module, torch.Tensor]]:
+    """The last output of every block that ran, by block; the hooks that keep them come off at the end."""
+    outputs: dict[nn.Module, torch.Tensor] = {}
 
-    def __init__(self, blocks: list[nn.Module]) -> None:
-        self.outputs: dict[int, torch.Tensor] = {}
-        self.handles = [block.register_forward_hook(self._keeper(i)) for i, block in enumerate(blocks)]
+    def keep(block: nn.Module, _: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        outputs[block] = output[0] if isinstance(output, tuple) else output
 
-    def _keeper(self, place: int):  # type: ignore[no-untyped-def]
-        def keep(module: nn.Module, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-            self.outputs[place] = output[0] if isinstance(output, tuple) else output
-
-        return keep
-
-    def remove(self) -> None:
-        for handle in self.handles:
+    handles = [block.register_forward_hook(keep) for block in blocks]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
             handle.remove()
 
 
@@ -88,8 +82,8 @@ def train_device(
     scheduler = DDPMScheduler(**NOISE)
     cloud.to(place).requires_grad_(False).eval()
     text_encoder.to(place).requires_grad_(False).eval()
-    teacher = BlockOutputs([cloud.down_blocks[0], cloud.up_blocks[1], cloud.up_blocks[2]])
-    student = BlockOutputs([device.down_blocks[0], device.up_blocks[0], device.up_blocks[1]])
+    teachers = (cloud.down_blocks[0], cloud.up_blocks[1], cloud.up_blocks[2])
+    students = (device.down_blocks[0], device.up_blocks[0], device.up_blocks[1])
 
     def loss(generator: torch.Generator) -> Losses:
         latents, tokens = examples.batch(recipe.share, generator)
@@ -101,8 +95,8 @@ def train_device(
                 taught = cloud(noisy, timesteps, embeds).sample
             predicted = device(noisy, timesteps, embeds).sample
         features = [
-            F.mse_loss(student.outputs[i].float(), teacher.outputs[i].float()) / teacher.outputs[i].float().var()
-            for i in teacher.outputs
+            F.mse_loss(outputs[student].float(), outputs[teacher].float()) / outputs[teacher].float().var()
+            for student, teacher in zip(students, teachers, strict=True)
         ]
         return {
             "velocity": F.mse_loss(predicted.float(), velocity),
@@ -110,12 +104,9 @@ def train_device(
             "features": FEATURE_WEIGHT * torch.stack(features).mean(),
         }
 
-    try:
+    with block_outputs([*teachers, *students]) as outputs:
         training = Training("device", device, recipe, folder, loss)
         if not training.run():
             return None
         training.use_average()
-    finally:
-        teacher.remove()
-        student.remove()
     return device

@@ -12,7 +12,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
-from obclip_cli.mini.released import start_of_cloud
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
 RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
@@ -33,6 +32,11 @@ NOISE = {
     "prediction_type": "v_prediction",
     "steps_offset": 1,
 }
+
+
+def start_of_cloud(folder: Path) -> Path:
+    """Where the cloud's training looks for weights to begin with."""
+    return folder / "start"
 
 
 def create_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -4,6 +4,7 @@ The judge gives the FID features, the CLIP score and the attribute accuracy on `
 held-out art, nor any generated image, in training.
 """
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np
 import open_clip
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_model
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 from torchvision.transforms.v2 import functional as vision
 from transformers import CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
+from obclip_cli.mini.autoencoder import to_tensor
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, choose, compute_device
 
@@ -57,15 +60,10 @@ class Labels:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Labels":
-        names, classes = {}, {}
-        people = table[table["category"] == "person"]
-        for head in HEADS:
-            known = sorted(set(people[head]) - {""})
-            names[head] = known
-            places = {name: place for place, name in enumerate(known)}
-            column = table[head].where(table["category"] == "person", "")
-            classes[head] = torch.tensor([places.get(value, -1) for value in column])
-        return cls(names, classes)
+        said = table[list(HEADS)].where(table["category"] == "person", "")
+        names = {head: sorted(set(said[head]) - {""}) for head in HEADS}
+        codes = {head: pd.Categorical(said[head], categories=names[head]).codes for head in HEADS}
+        return cls(names, {head: torch.tensor(classes, dtype=torch.long) for head, classes in codes.items()})
 
 
 class JudgeInTraining(nn.Module):
@@ -109,8 +107,7 @@ def train(
         rows = torch.cat([choose(people, count, generator), choose(others, recipe.share - count, generator)])
         picks = torch.randint(1_000_000, (len(rows),), generator=generator).tolist()
         captions = [texts[row][pick % len(texts[row])] for row, pick in zip(rows.tolist(), picks, strict=True)]
-        pixels = torch.from_numpy(images[rows.numpy()]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        changed = augment(pixels, generator).contiguous(memory_format=torch.channels_last)
+        changed = augment(to_tensor(images[rows.numpy()]), generator).contiguous(memory_format=torch.channels_last)
         with autocast(device):
             features = judge.clip.encode_image(changed.to(device), normalize=True)
             text_features = judge.clip.encode_text(tokenize(tokenizer, captions).to(device), normalize=True)
@@ -124,24 +121,10 @@ def train(
     if not training.run():
         return None
     training.use_average()
-    judge.cpu()
-    recompute_batch_statistics(judge, images, people)
-    return judge, labels
-
-
-@torch.no_grad()
-def recompute_batch_statistics(judge: JudgeInTraining, images: np.ndarray, rows: torch.Tensor) -> None:
-    """Fit the BatchNorm statistics to the averaged weights, which never ran in training mode."""
-    norms = [module for module in judge.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    judge.train()
+    # The averaged weights never ran in training mode: BatchNorm's statistics are fitted to them.
     generator = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        picked = images[choose(rows, 128, generator).numpy()]
-        judge.clip.encode_image(torch.from_numpy(picked).permute(0, 3, 1, 2).float().div(127.5).sub(1))
-    judge.eval()
+    update_bn((to_tensor(images[choose(people, 128, generator).numpy()]) for _ in range(20)), judge.cpu().clip.visual)
+    return judge, labels
 
 
 def save(judge: JudgeInTraining, labels: Labels, tokenizer: CLIPTokenizer, folder: Path) -> None:
@@ -149,11 +132,8 @@ def save(judge: JudgeInTraining, labels: Labels, tokenizer: CLIPTokenizer, folde
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_cfg": model_config(tokenizer), "preprocess_cfg": PREPROCESS}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    save_file(_half(judge.clip.state_dict()), folder / "open_clip_model.safetensors")
-    save_file(_half(judge.heads.state_dict()), folder / "heads.safetensors")
+    halved = copy.deepcopy(judge).half()
+    save_model(halved.clip, str(folder / "open_clip_model.safetensors"))
+    save_model(halved.heads, str(folder / "heads.safetensors"))
     (folder / "labels.json").write_text(json.dumps(labels.names, indent=1) + "\n")
     tokenizer.save_pretrained(folder)
-
-
-def _half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in state.items()}

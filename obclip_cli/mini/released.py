@@ -1,13 +1,23 @@
-"""Go on from the weights in the package, where the build folder with its checkpoints is gone."""
+"""The weights in the package: training resumes from them, and what it made takes their place."""
 
+import copy
+import io
 import json
 import shutil
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer
 
+from obclip_cli.mini.art import arts_of
+from obclip_cli.mini.captions import prompt
+from obclip_cli.mini.diffusion_training import NOISE, start_of_cloud
 from obclip_cli.resources import package_folder
 
 
@@ -50,6 +60,33 @@ def keep_record(build: Path, stages: Iterable[str]) -> None:
         shutil.copyfile(build / stage / "loss.png", record / f"{stage}.png")
 
 
-def start_of_cloud(folder: Path) -> Path:
-    """Where the cloud's training looks for weights to begin with."""
-    return folder / "start"
+def save_pipeline(
+    folder: Path, unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer
+) -> None:
+    """Write a stock pipeline in fp16 safetensors, which `StableDiffusionPipeline.from_pretrained` loads."""
+    StableDiffusionPipeline(
+        vae=copy.deepcopy(vae).half(),
+        text_encoder=copy.deepcopy(text_encoder).half(),
+        tokenizer=tokenizer,
+        unet=copy.deepcopy(unet).half(),
+        scheduler=DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+
+
+def write_reference(folder: Path, table: pd.DataFrame, images: np.ndarray) -> None:
+    """Write held-out people of a stated gender as `images.zip` (PNG) and `captions.csv`, one row an image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = (table["held_out"] & (table["gender"] != "")).to_numpy()
+    people = table[chosen]
+    described = people[["role", "gender", "age", "tone", "style"]].copy()
+    described.insert(0, "file", people["style"] + "-" + people["hexcode"] + ".png")
+    described.insert(1, "caption", [prompt(art) for art in arts_of(people)])
+    described.to_csv(folder / "captions.csv", index=False)
+    with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_STORED) as archive:
+        for name, picture in zip(described["file"], images[chosen], strict=True):
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, format="png", optimize=True)
+            archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())

@@ -123,8 +123,9 @@ class Training:
         partial.replace(self.checkpoint)
         progress = {"steps": self.step, "images": self.step * self.recipe.batch_size, "minutes": self.seconds / 60}
         (self.folder / "progress.json").write_text(json.dumps(progress))
-        pd.DataFrame(self.history).to_csv(self.folder / "loss.csv", index=False)
-        plot_losses(self.folder / "loss.csv", self.folder / "loss.png", self.name)
+        losses = pd.DataFrame(self.history)
+        losses.to_csv(self.folder / "loss.csv", index=False)
+        plot_losses(losses, self.folder / "loss.png", self.name)
 
     def learning_rate(self) -> float:
         """Linear warm-up, constant, then linear to zero over the last fifth.
@@ -205,10 +206,9 @@ class Training:
         self.model.eval()
 
 
-def plot_losses(table: Path, picture: Path, title: str) -> None:
-    """Draw every loss column of `table`, smoothed over 1 % of the steps."""
-    losses = pd.read_csv(table).set_index("step")
-    smooth = losses.rolling(max(1, len(losses) // 100), min_periods=1).mean()
+def plot_losses(losses: pd.DataFrame, picture: Path, title: str) -> None:
+    """Draw every column of losses, one row a step, smoothed over 1 % of the steps."""
+    smooth = losses.set_index("step").rolling(max(1, len(losses) // 100), min_periods=1).mean()
     figure, ((axis,),) = panels(1, 1, (6, 3.5))
     for name, line in smooth.items():
         axis.plot(line, label=name)

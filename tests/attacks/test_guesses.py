@@ -1,5 +1,6 @@
 """Single attacks on transcripts made by hand."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_context_catches_the_papers_sixth_template(person: str, pronoun: str, pl
     paper = load_taxonomy(taxonomy_path("paper"))
     attack = Context(Knowledge(paper))
     found = build_candidates(SIXTH.format(person, pronoun), paper, max_candidates=64)
-    leaking = own_pronouns(Query("", found, 0)).candidates.prompts
+    leaking = own_pronouns(Query("", found, 0), random.Random(0)).candidates.prompts
     assert all(f"{pronoun} eyes" in prompt for prompt in leaking) and len(leaking) == 2
     unadapted, adapted = (transcript(paper, found.prompts[0], sent) for sent in (leaking, found.prompts))
     assert certain(attack.guess(unadapted)) == place

@@ -14,7 +14,7 @@ from obclip_cli.cost.macs import pass_macs
 from obclip_cli.data import Sample
 from obclip_cli.mini import check
 from obclip_cli.mini.check import right_tones
-from obclip_cli.mini.device_training import BlockOutputs, create_device
+from obclip_cli.mini.device_training import block_outputs, create_device
 from obclip_cli.mini.diffusion_training import NOISE, OFTENER, capped_snr_weights, create_cloud, draw_weights
 from obclip_cli.mini.training import Losses, Recipe, Training
 from obclip_cli.resources import package_folder
@@ -117,12 +117,10 @@ def test_the_device_starts_from_the_clouds_weights_and_costs_at_most_a_third() -
 
 def test_block_outputs_are_kept_and_hooks_come_off() -> None:
     block = nn.Linear(2, 2)
-    kept = BlockOutputs([block])
-    out = block(torch.ones(1, 2))
-    assert torch.equal(kept.outputs[0], out)
-    kept.remove()
+    with block_outputs([block]) as kept:
+        out = block(torch.ones(1, 2))
     block(torch.zeros(1, 2))
-    assert torch.equal(kept.outputs[0], out)
+    assert torch.equal(kept[block], out)
 
 
 @pytest.mark.parametrize("name", ["mini-cloud", "mini-device"])
