@@ -143,32 +143,25 @@ def fetch_packages(folder: Path) -> Path:
     return modules
 
 
-def catalogue(modules: Path) -> list[tuple[str, Art]]:
-    """Every emoji and skin-tone variant of emojibase as (file-name hexcode, labels without a style)."""
+def catalogue(modules: Path) -> list[Art]:
+    """Every emoji and skin-tone variant of emojibase, without a style."""
     entries = json.loads((modules / "emojibase-data/en/data.json").read_text())
-    found = []
-    for entry in entries:
-        for variant in (entry, *entry.get("skins", ())):
-            found.append(_labelled(entry, variant))
-    return found
+    return [_labelled(entry, variant) for entry in entries for variant in (entry, *entry.get("skins", ()))]
 
 
-def _labelled(entry: dict, variant: dict) -> tuple[str, Art]:
-    hexcode = variant["hexcode"].lower()
-    label = entry["label"].lower()
-    tone = variant.get("tone")
-    toned = bool(entry.get("skins"))
-    if not toned or entry.get("group") != 1:
-        return hexcode, Art(hexcode, "", variant["label"].lower(), "other")
+def _labelled(entry: dict, variant: dict) -> Art:
+    hexcode, label, tone = variant["hexcode"].lower(), entry["label"].lower(), variant.get("tone")
+    if not entry.get("skins") or entry.get("group") != 1:
+        return Art(hexcode, "", variant["label"].lower(), "other")
     if isinstance(tone, list):
-        return hexcode, Art(hexcode, "", variant["label"].lower(), "group")
+        return Art(hexcode, "", variant["label"].lower(), "group")
     tone_name = TONES[tone - 1] if tone else ""
     if entry["subgroup"] <= HAND_SUBGROUP_LIMIT:
-        return hexcode, Art(hexcode, "", label, "body", tone=tone_name)
+        return Art(hexcode, "", label, "body", tone=tone_name)
     labels = person_labels(label)
     if labels is None:
-        return hexcode, Art(hexcode, "", label, "group", tone=tone_name)
-    return hexcode, Art(hexcode, "", label, "person", tone=tone_name, **labels)
+        return Art(hexcode, "", label, "group", tone=tone_name)
+    return Art(hexcode, "", label, "person", tone=tone_name, **labels)
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -176,13 +169,12 @@ def on_white(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     if image.size != (SIZE, SIZE):
         image = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def read_styles(modules: Path, entries: list[tuple[str, Art]]) -> Iterator[tuple[Art, Image.Image]]:
+def read_styles(modules: Path, entries: list[Art]) -> Iterator[tuple[Art, Image.Image]]:
     """All pictures that exist, style by style."""
-    by_code = {hexcode.replace("-fe0f", ""): art for hexcode, art in entries}
+    by_code = {art.hexcode.replace("-fe0f", ""): art for art in entries}
     folders = {
         "noto": modules / "emoji-datasource-google/img/google/64",
         "twemoji": modules / "emoji-datasource-twitter/img/twitter/64",
@@ -190,8 +182,7 @@ def read_styles(modules: Path, entries: list[tuple[str, Art]]) -> Iterator[tuple
     }
     for style, folder in folders.items():
         for path in sorted(folder.iterdir()):
-            art = by_code.get(path.stem.replace("-fe0f", ""))
-            if art is not None:
+            if art := by_code.get(path.stem.replace("-fe0f", "")):
                 yield replace(art, style=style), on_white(Image.open(path))
     yield from _read_flat(modules / "@iconify-json/fluent-emoji-flat", by_code)
 

@@ -33,10 +33,7 @@ def test_sending_all_gives_every_attack_exactly_one_in_n(verdicts: Verdicts, att
 def test_a_bucket_stays_within_one_in_m(verdicts: Verdicts, attack: str) -> None:
     score = verdicts("bucket", attack)
     assert score["bound"] == pytest.approx(0.2) and not is_leak(score)
-
-
-def test_a_bucket_reaches_its_bound(verdicts: Verdicts) -> None:
-    assert verdicts("bucket", "prior")["success"] == pytest.approx(0.2)
+    assert attack != "prior" or score["success"] == pytest.approx(0.2)  # which reaches the bound
 
 
 @pytest.mark.parametrize("scheme", ["cloud-only", "hybrid-sd"])
@@ -57,10 +54,9 @@ def test_a_draw_keeps_its_bound_on_repetition_but_adds_up_over_prompts(verdicts:
     assert is_leak(verdicts("dp", "intersection-different"))
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_no_attack_takes_the_truth(name: str, arena: Arena) -> None:
-    attack = ATTACKS[name](arena.knowledge)
-    assert list(inspect.signature(attack.guess).parameters) == ["transcript"]
+def test_no_attack_takes_the_truth(arena: Arena) -> None:
+    for attack in ATTACKS.values():
+        assert list(inspect.signature(attack(arena.knowledge).guess).parameters) == ["transcript"]
 
 
 def test_attacks_without_their_model_do_not_apply(verdicts: Verdicts) -> None:

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from obclip_cli.compose import compose_config
-from obclip_cli.data import Dataset, load_dataset
+from obclip_cli.data import Dataset
 from obclip_cli.errors import UserError
+from tests.data import load
 
 
 @pytest.fixture
@@ -39,14 +40,17 @@ def make_coco(folder: Path, images: int = 4) -> Path:
     return folder
 
 
-def load(root: Path | None, limit: int | None = None) -> Dataset:
-    overrides = ["dataset=coco", f"dataset.root={root or 'null'}", f"dataset.limit={limit or 'null'}"]
-    return load_dataset(compose_config(overrides).dataset)
+def coco(root: Path | None, *overrides: str, name: str = "coco") -> Dataset:
+    return load(name, f"dataset.root={root or 'null'}", *(overrides or ("dataset.limit=null",)))
+
+
+def pictures(dataset: Dataset) -> torch.Tensor:
+    return torch.cat(list(dataset.references(0)))
 
 
 def test_captions_are_drawn_from_a_seed_one_an_image_first(coco_folder: Path) -> None:
-    dataset = load(coco_folder, limit=4)
-    first, again, other = dataset.samples(0), dataset.samples(0), load(coco_folder).samples(1)
+    dataset = coco(coco_folder, "dataset.limit=4")
+    first, again, other = dataset.samples(0), dataset.samples(0), coco(coco_folder).samples(1)
     assert first == again
     assert len({s.prompt.split()[4] for s in first}) == 4  # four different images
     assert len(other) == 8 and len({s.prompt for s in other}) == 8
@@ -54,28 +58,15 @@ def test_captions_are_drawn_from_a_seed_one_an_image_first(coco_folder: Path) ->
     assert len({s.seed for s in other}) == 8
 
 
-def test_references_are_squashed_to_256(coco_folder: Path) -> None:
-    images = torch.cat(list(load(coco_folder).references(0)))
-    assert images.shape == (4, 3, 256, 256) and images.dtype == torch.uint8
-
-
-def test_the_centre_crop_is_a_config_of_its_own(coco_folder: Path) -> None:
-    squashed, cropped = (
-        torch.cat(
-            list(
-                load_dataset(
-                    compose_config([f"dataset={name}", f"dataset.root={coco_folder}", "dataset.limit=2"]).dataset
-                ).references(0)
-            )
-        )
-        for name in ("coco", "coco_crop")
-    )
-    assert squashed.shape == cropped.shape and not torch.equal(squashed, cropped)
+def test_references_are_squashed_to_256_or_cropped_by_a_config_of_its_own(coco_folder: Path) -> None:
+    squashed, cropped = (pictures(coco(coco_folder, "dataset.limit=2", name=name)) for name in ("coco", "coco_crop"))
+    assert squashed.shape == cropped.shape == (4, 3, 256, 256) and squashed.dtype == torch.uint8
+    assert not torch.equal(squashed, cropped)
     with Image.open(coco_folder / "val2014" / "COCO_val2014_000000000001.jpg") as image:  # 30 x 20 pixels
         middle = image.crop((5, 0, 25, 20)).resize((256, 256), Image.Resampling.BICUBIC)
     assert torch.equal(cropped[0], torch.from_numpy(np.array(middle)).permute(2, 0, 1))
     with pytest.raises(UserError, match="choose one of: none, center"):
-        load_dataset(compose_config(["dataset=coco", f"dataset.root={coco_folder}", "dataset.crop=left"]).dataset)
+        coco(coco_folder, "dataset.crop=left")
 
 
 def test_bk_sdms_number_of_captions_is_the_default() -> None:
@@ -85,23 +76,21 @@ def test_bk_sdms_number_of_captions_is_the_default() -> None:
 
 def test_a_missing_root_says_what_is_expected_and_where_to_get_it() -> None:
     with pytest.raises(UserError, match=r"dataset\.root=DIR.*captions_val2014\.json.*cocodataset\.org"):
-        load(None)
+        coco(None)
 
 
 def test_broken_folders_name_the_file(coco_folder: Path) -> None:
     with pytest.raises(UserError, match=r"captions_val2014\.json is missing"):
-        load(coco_folder / "val2014")
+        coco(coco_folder / "val2014")
     with pytest.raises(UserError, match=r"1\.\.8"):
-        load(coco_folder, limit=9)
+        coco(coco_folder, "dataset.limit=9")
     picture = coco_folder / "val2014" / "COCO_val2014_000000000002.jpg"
     picture.write_bytes(b"not an image")
     with pytest.raises(UserError, match=r"000000000002\.jpg is not a readable image"):
-        list(load(coco_folder).references(0))
+        pictures(coco(coco_folder))
     picture.unlink()
-    with pytest.raises(UserError, match=r"000000000002\.jpg is missing"):
-        list(load(coco_folder).references(0))
-    with pytest.raises(UserError, match=r"1 of 4 images.*obclip data coco"):
-        load(coco_folder)
+    with pytest.raises(UserError, match=r"000000000002\.jpg is missing \(1 of 4 images\).*obclip data coco"):
+        coco(coco_folder)
     captions = coco_folder / "annotations" / "captions_val2014.json"
     whole = captions.read_text()
     for broken in (
@@ -113,33 +102,29 @@ def test_broken_folders_name_the_file(coco_folder: Path) -> None:
     ):
         captions.write_text(broken)
         with pytest.raises(UserError, match="captions_val2014"):
-            load(coco_folder)
+            coco(coco_folder)
 
 
 def test_an_unknown_setting_of_a_dataset_is_one_line(coco_folder: Path) -> None:
-    config = compose_config(["dataset=coco", f"dataset.root={coco_folder}", "+dataset.colour=red"])
     with pytest.raises(UserError, match="colour"):
-        load_dataset(config.dataset)
+        coco(coco_folder, "+dataset.colour=red")
 
 
 def test_bksdms_protocol(coco_folder: Path, tmp_path: Path) -> None:
     """Its fixed list of captions in its order, and JPEG for references and images."""
     listed = tmp_path / "metadata.csv"
     listed.write_text('file_name,text\n1.jpg,"a man,  walking"\n2.jpg,None\n3.jpg,1e5\n')
-    settings = ["dataset=coco_bksdm", f"dataset.root={coco_folder}", "dataset.limit=2"]
-    dataset = load_dataset(compose_config([*settings, f"dataset.captions={listed}"]).dataset)
+    dataset = coco(coco_folder, "dataset.limit=2", f"dataset.captions={listed}", name="coco_bksdm")
     assert [sample.prompt for sample in dataset.samples(0)] == ["a man, walking", "None"]
-    coded = torch.cat(list(dataset.references(0)))
-    assert not torch.equal(coded, torch.cat(list(load(coco_folder).references(0))))
+    assert not torch.equal(pictures(dataset), pictures(coco(coco_folder)))
 
 
 def test_wrong_lists_qualities_and_sizes_are_named_before_anything_runs(coco_folder: Path, tmp_path: Path) -> None:
     listed = tmp_path / "list.csv"
-    settings = ["dataset=coco", f"dataset.root={coco_folder}", "dataset.limit=2"]
     for content in ("", "file_name,words\n1.jpg,a man\n", "file_name,text\n1.jpg,\n"):
         listed.write_text(content)
         with pytest.raises(UserError, match=r"list\.csv"):
-            load_dataset(compose_config([*settings, f"dataset.captions={listed}"]).dataset)
+            coco(coco_folder, "dataset.limit=2", f"dataset.captions={listed}")
     for wrong in ("jpeg=0", "size=0", "size=-3", "size=abc"):
         with pytest.raises(UserError, match=f"dataset.{wrong}"):
-            load_dataset(compose_config([*settings, f"dataset.{wrong}"]).dataset)
+            coco(coco_folder, "dataset.limit=2", f"dataset.{wrong}")

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.compose import compose_config
-from obclip_cli.data import Dataset, load_dataset
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
-
-
-def load(root: Path) -> Dataset:
-    return load_dataset(compose_config(["dataset=emoji", f"dataset.root={root}"]).dataset)
+from tests.data import load
 
 
 def test_broken_sets_name_the_file(tmp_path: Path) -> None:
     root = shutil.copytree(package_folder() / "mini" / "weights" / "reference", tmp_path / "reference")
-    assert len(load(root).samples(0)) == 500
+    override = f"dataset.root={root}"
+    assert len(load("emoji", override).samples(0)) == 500
     table = root / "captions.csv"
     whole = table.read_text()
     first = whole.splitlines()[1]
@@ -28,8 +24,8 @@ def test_broken_sets_name_the_file(tmp_path: Path) -> None:
     ):
         table.write_text(broken)
         with pytest.raises(UserError, match=words):
-            load(root)
+            load("emoji", override)
     table.write_text(whole)
     (root / "images.zip").write_bytes((root / "images.zip").read_bytes()[:1000])
     with pytest.raises(UserError, match="not readable"):
-        load(root)
+        load("emoji", override)

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from obclip_cli.compose import compose_config
-from obclip_cli.data import Dataset, load_dataset
+from obclip_cli.data import Dataset
 from obclip_cli.errors import UserError
+from tests.data import load
 
 
 @pytest.fixture
@@ -27,9 +28,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(root: Path | None, *overrides: str) -> Dataset:
-    settings = ["dataset=mjhq", f"dataset.root={root or 'null'}", *(overrides or ("dataset.limit=4",))]
-    return load_dataset(compose_config(settings).dataset)
+def mjhq(root: Path | None, *overrides: str) -> Dataset:
+    return load("mjhq", f"dataset.root={root or 'null'}", *(overrides or ("dataset.limit=4",)))
 
 
 def test_the_papers_number_and_size_are_the_default() -> None:
@@ -38,14 +38,14 @@ def test_the_papers_number_and_size_are_the_default() -> None:
 
 
 def test_prompts_are_drawn_from_a_seed(folder: Path) -> None:
-    dataset = load(folder)
+    dataset = mjhq(folder)
     first, other = dataset.samples(0), dataset.samples(1)
     assert first == dataset.samples(0) != other
     assert len({s.prompt for s in first}) == 4 and all(s.prompt.startswith("picture of thing") for s in first)
 
 
 def test_all_images_are_references_at_one_size(folder: Path) -> None:
-    images = torch.cat(list(load(folder, "dataset.limit=2", "dataset.size=64").references(0)))
+    images = torch.cat(list(mjhq(folder, "dataset.limit=2", "dataset.size=64").references(0)))
     assert images.shape == (6, 3, 64, 64) and images.dtype == torch.uint8
 
 
@@ -54,37 +54,37 @@ def test_images_are_found_where_people_unpack_them(folder: Path, place: str) -> 
     (folder / place).mkdir()
     for category in ("animals", "people"):
         (folder / category).rename(folder / place / category)
-    assert len(torch.cat(list(load(folder, "dataset.size=64", "dataset.limit=4").references(0)))) == 6
+    assert len(torch.cat(list(mjhq(folder, "dataset.size=64", "dataset.limit=4").references(0)))) == 6
     inner = folder.with_name(f"{folder.name}-clone") / "MJHQ-30K"
     inner.parent.mkdir()
     folder.rename(inner)
-    assert len(load(inner.parent).samples(0)) == 4
+    assert len(mjhq(inner.parent).samples(0)) == 4
 
 
 def test_references_can_be_those_of_the_prompts(folder: Path) -> None:
-    dataset = load(folder, "dataset.limit=2", "dataset.references=same", "dataset.size=64")
+    dataset = mjhq(folder, "dataset.limit=2", "dataset.references=same", "dataset.size=64")
     names = {Path(name).stem for name in dataset.references(3).names}
     wanted = {sample.prompt for sample in dataset.samples(3)}
     content = json.loads((folder / "meta_data.json").read_text())
     assert {" ".join(content[name]["prompt"].split()) for name in names} == wanted
     with pytest.raises(UserError, match=r"dataset\.references=som.*same"):
-        load(folder, "dataset.references=som", "dataset.limit=2")
+        mjhq(folder, "dataset.references=som", "dataset.limit=2")
 
 
 def test_broken_folders_name_the_file(folder: Path) -> None:
     with pytest.raises(UserError, match=r"dataset\.root=DIR.*meta_data\.json.*playgroundai"):
-        load(None)
+        mjhq(None)
     with pytest.raises(UserError, match=r"meta_data\.json is missing"):
-        load(folder / "animals")
+        mjhq(folder / "animals")
     with pytest.raises(UserError, match=r"1\.\.6"):
-        load(folder, "dataset.limit=7")
+        mjhq(folder, "dataset.limit=7")
     picture = next((folder / "people").iterdir())
     picture.write_bytes(b"not an image")
     with pytest.raises(UserError, match=rf"{picture.name} is not a readable image"):
-        list(load(folder).references(0))
+        list(mjhq(folder).references(0))
     picture.unlink()
     with pytest.raises(UserError, match=rf"{picture.name} is missing \(1 of 6 images\)"):
-        load(folder)
+        mjhq(folder)
     metadata = folder / "meta_data.json"
     whole = metadata.read_text()
     for broken in (
@@ -96,4 +96,4 @@ def test_broken_folders_name_the_file(folder: Path) -> None:
     ):
         metadata.write_text(broken)
         with pytest.raises(UserError, match="meta_data"):
-            load(folder)
+            mjhq(folder)

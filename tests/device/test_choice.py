@@ -25,11 +25,6 @@ def everyone(taxonomy: Taxonomy, prompt: str = PROMPT) -> tuple[str, ...]:
     return build_candidates(prompt, taxonomy, max_candidates=64).prompts
 
 
-def test_all_sends_everything_and_needs_no_key(taxonomy: Taxonomy) -> None:
-    choice = choose(taxonomy, PROMPT, "all", 0, key=None)
-    assert (choice.m, choice.n, choice.lambda_) == (10, 10, 0)
-
-
 @pytest.mark.parametrize("lambda_", [0.05, 0.1, 0.15, 0.25, 0.4, 0.9])
 def test_a_bucket_is_the_same_for_all_its_members_so_each_is_equally_likely(taxonomy: Taxonomy, lambda_: float) -> None:
     """P(S | p) is 1 for every p in S and 0 for every other: the posterior is uniform on S."""
@@ -87,13 +82,15 @@ def test_fresh_decoys_change_and_the_prompt_stays(taxonomy: Taxonomy) -> None:
     assert seen[PROMPT] == 40 > seen.most_common(2)[1][1]
 
 
-@pytest.mark.parametrize("strategy", ["all", "bucket", "dp", "fresh", "replacement", "none"])
-def test_a_prompt_without_attributes_goes_alone(taxonomy: Taxonomy, strategy: str) -> None:
-    choice = choose(taxonomy, "a red apple", strategy, 0.5 if strategy in WITH_LAMBDA else 0, key=None)
-    assert (choice.sent.prompts, choice.n, choice.lambda_) == (("a red apple",), 1, 0)
+def test_without_attributes_a_prompt_goes_alone_and_without_lambda_all_go(taxonomy: Taxonomy) -> None:
+    for strategy in ("all", "bucket", "dp", "fresh", "replacement", "none"):
+        choice = choose(taxonomy, "a red apple", strategy, 0.5 if strategy in WITH_LAMBDA else 0, key=None)
+        assert (choice.sent.prompts, choice.n, choice.lambda_) == (("a red apple",), 1, 0)
+    choice = choose(taxonomy, PROMPT, "all", 0, key=None)
+    assert (choice.m, choice.n, choice.lambda_) == (10, 10, 0)
 
 
-@pytest.mark.parametrize("strategy", ["bucket", "dp", "fresh"])
+@pytest.mark.parametrize("strategy", WITH_LAMBDA)
 def test_lambda_beyond_what_n_allows_is_refused(taxonomy: Taxonomy, strategy: str) -> None:
     with pytest.raises(UserError, match="N = 2"):
         choose(taxonomy, "a man", strategy, 0.6)

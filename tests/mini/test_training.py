@@ -58,9 +58,7 @@ def test_training_learns_and_the_average_is_put_in_place(tmp_path: Path) -> None
 
 def test_learning_rate_warms_up_stays_and_decays(tmp_path: Path) -> None:
     training = line_fit(tmp_path, 100)
-    rates = []
-    for training.step in range(100):
-        rates.append(training.learning_rate())
+    rates = [training.learning_rate() for training.step in range(100)]
     assert rates[0] < rates[3] < 0.05 and rates[5] == rates[79] == 0.05 and 0 < rates[99] < 0.005
 
 
