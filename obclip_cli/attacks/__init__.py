@@ -1,4 +1,4 @@
-"""What an honest-but-curious server can guess, one file an attack.
+"""What an honest-but-curious server can guess, one class an attack.
 
 An attack sees transcripts and public knowledge: the algorithm, the server's models, a corpus. It has no argument that
 holds the truth, the client's secret or p*; guesses meet the truth in `scoring.py` only.
@@ -9,17 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
+from obclip_cli.attacks.answer import Timing, Traffic
 from obclip_cli.attacks.context import Context
 from obclip_cli.attacks.image_inspection import ImageInspection
 from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionRepeated
 from obclip_cli.attacks.inversion import Inversion
 from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.language_model import LanguageModel
-from obclip_cli.attacks.position import Position
-from obclip_cli.attacks.prior import Prior
-from obclip_cli.attacks.surface import Surface
-from obclip_cli.attacks.timing import Timing
-from obclip_cli.attacks.traffic import Traffic
+from obclip_cli.attacks.request import Position, Prior, Surface
 from obclip_cli.attacks.transcript import Transcript
 
 

@@ -9,15 +9,13 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from obclip_cli.attacks.answer import Timing, Traffic
 from obclip_cli.attacks.context import Context, common_words, mask, read_corpus
 from obclip_cli.attacks.intersection import IntersectionRepeated
 from obclip_cli.attacks.inversion import Inversion
 from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.language_model import LanguageModel
-from obclip_cli.attacks.position import Position
-from obclip_cli.attacks.surface import Surface
-from obclip_cli.attacks.timing import Timing
-from obclip_cli.attacks.traffic import Traffic
+from obclip_cli.attacks.request import Position, Surface
 from obclip_cli.attacks.transcript import Exchange, Transcript, read_transcripts, write_transcripts
 from obclip_cli.compose import compose_config
 from obclip_cli.config import taxonomy_path
