@@ -154,12 +154,6 @@ def test_broken_archives_are_one_line(site: Site, release: Release, tmp_path: Pa
         download(f"{site.url}/nowhere.zip", tmp_path / "nowhere.zip", silent)
 
 
-def test_wrong_counts_name_the_file(release: Release, tmp_path: Path) -> None:
-    root = make_coco(tmp_path / "other", images=4)
-    with pytest.raises(UserError, match=r"captions_val2014\.json has 4 images instead of 5"):
-        check(root, release)
-
-
 def test_the_command_without_a_network_says_what_to_do(
     obclip: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,4 +168,4 @@ def test_the_command_without_a_network_says_what_to_do(
 
 def test_the_command_reports_a_folder_of_another_size(obclip: Callable[..., Run], tmp_path: Path) -> None:
     run = obclip("data", "coco", "--root", str(make_coco(tmp_path / "small")), "--check")
-    assert_one_line_error(run, "4 images instead of 40504")
+    assert_one_line_error(run, "captions_val2014.json has 4 images instead of 40504")
