@@ -194,9 +194,49 @@ class PrivacyConfig:
 
 @dataclass
 class CloudConfig:
-    """`batch`: most rows of a batch that the cloud holds at once; null: what the pair's cloud model says."""
+    """Where the large model is, and how it is run.
+
+    Attributes:
+        batch: most rows of a batch that the cloud holds at once; null: what the pair's cloud model says.
+        server: address of an `obclip serve`, such as https://host:8000; null: the model runs in this process.
+    """
 
     batch: int | None = None
+    server: str | None = None
+
+
+@dataclass
+class ServeConfig:
+    """How `obclip serve` runs; no part of a run's identity.
+
+    Attributes:
+        host, port: where it listens; port 0 takes a free one.
+        tls_cert, tls_key: files in PEM format.
+        token_file: holds the bearer token; null: the environment's OBCLIP_TOKEN, if any.
+        log_prompts: for the attack game only.
+        batching: run requests of several clients together, without accelerations.
+        queue: requests that may wait.
+        deadline_seconds: of one request, waiting included.
+        body_seconds, max_body_bytes: how long a request may take to arrive, and how large it may be.
+        max_candidates, max_prompt_characters, max_steps: of one request.
+        replicas: copies of the model under Ray Serve; 0: this process alone.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    token_file: str | None = None
+    log_prompts: bool = False
+    batching: bool = False
+    queue: int = 32
+    deadline_seconds: float = 300.0
+    body_seconds: float = 30.0
+    max_body_bytes: int = 1 << 21
+    max_candidates: int = 64
+    max_prompt_characters: int = 1000
+    max_steps: int = 200
+    replicas: int = 0
 
 
 @dataclass
@@ -214,6 +254,7 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
     seed: int = 0
     experiment: dict[str, Any] | None = None
 
@@ -234,7 +275,7 @@ def plain(config: Config) -> dict[str, Any]:
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     for chosen in ("captions", "portraits"):  # the dataset that one of them chose is there itself
         del result["pair"][chosen]
-    del result["experiment"]
+    del result["experiment"], result["serve"]
     return result
 
 

@@ -15,6 +15,7 @@ from obclip_cli.commands import generate as generate_command
 from obclip_cli.commands import models as models_command
 from obclip_cli.commands import profile as profile_command
 from obclip_cli.commands import reproduce as reproduce_command
+from obclip_cli.commands import serve as serve_command
 from obclip_cli.commands import sweep as sweep_command
 from obclip_cli.errors import UserError
 
@@ -42,6 +43,7 @@ def options(
 
 
 app.command("generate", epilog=generate_command.EPILOG)(generate_command.generate)
+app.command("serve", epilog=serve_command.EPILOG)(serve_command.serve)
 app.command("candidates", epilog=candidates_command.EPILOG)(candidates_command.candidates)
 app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
 app.command("sweep", epilog=sweep_command.EPILOG)(sweep_command.sweep)

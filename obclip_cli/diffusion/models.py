@@ -104,20 +104,30 @@ def _check_has_unet(pipeline: DiffusionPipeline, name: str) -> None:
         )
 
 
+def latent_space(pipeline: DiffusionPipeline) -> dict[str, Any]:
+    """What two models must agree in to hand over latents, in JSON's types."""
+    unet, vae = pipeline.unet.config, pipeline.vae.config
+    return {
+        "latent channels": unet.in_channels,
+        "latent size": unet.sample_size,
+        "autoencoder scaling factor": vae.scaling_factor,
+        "autoencoder block widths": list(vae.block_out_channels),
+    }
+
+
 def check_same_latent_space(cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:
     """The device can go on from the cloud's latents only if both were trained in one latent space.
 
     Raises:
         UserError: names what differs.
     """
-    facts = {
-        "latent channels": lambda p: p.unet.config.in_channels,
-        "latent size": lambda p: p.unet.config.sample_size,
-        "autoencoder scaling factor": lambda p: p.vae.config.scaling_factor,
-        "autoencoder block widths": lambda p: tuple(p.vae.config.block_out_channels),
-    }
-    for name, fact in facts.items():
-        if (here := fact(cloud)) != (there := fact(device)):
+    compare_latent_spaces(latent_space(cloud), latent_space(device))
+
+
+def compare_latent_spaces(cloud: dict[str, Any], device: dict[str, Any]) -> None:
+    """The same for two sides that are not in one process, as `latent_space` describes them."""
+    for name, there in device.items():
+        if (here := cloud.get(name)) != there:
             raise UserError(
                 f"the pair's latent spaces differ ({name}: cloud {here}, device {there}); "
                 "choose two models that share an autoencoder"

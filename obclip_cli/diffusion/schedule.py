@@ -1,9 +1,13 @@
 """Which side runs which steps, on which schedule (arXiv 2510.04153, Sections 4.1 and 5.3)."""
 
+import copy
 from dataclasses import dataclass
+
+from diffusers import SchedulerMixin
 
 from obclip_cli.config import HybridConfig, ModelConfig, PairConfig
 from obclip_cli.diffusion.denoise import Stretch
+from obclip_cli.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,23 @@ def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
     begin = 0 if k == 0 else k + hybrid.timestep_shift
     begin = steps if k == cloud.steps else begin
     return Split(cloud, Stretch(steps, begin, steps, on_device), hybrid.order, hybrid.handover)
+
+
+def noise_levels(scheduler: SchedulerMixin, steps: int) -> tuple[float, ...]:
+    """Sigma before each of `steps` steps and after the last: sqrt(1/alpha_bar - 1), whatever the solver.
+
+    Raises:
+        UserError: the solver has no such schedule.
+    """
+    scheduler = copy.deepcopy(scheduler)
+    try:
+        scheduler.set_timesteps(steps)
+    except ValueError as error:
+        raise UserError(f"the solver has no schedule of {steps} steps") from error
+    if hasattr(scheduler, "sigmas"):
+        return tuple(scheduler.sigmas.tolist())
+    alphas = [*scheduler.alphas_cumprod[scheduler.timesteps.cpu()].tolist(), float(scheduler.final_alpha_cumprod)]
+    return tuple((1 / alpha - 1) ** 0.5 for alpha in alphas)
 
 
 def guidance_of(pair: PairConfig, model: ModelConfig) -> float:
