@@ -26,7 +26,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from starlette.requests import ClientDisconnect
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.cloud.worker import Busy, Job, Stopped, Worker
+from obclip_cli.cloud.worker import Busy, Job, Stopped, Worker, check_batching
 from obclip_cli.config import Config, ServeConfig
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.models import latent_shape, latent_space
@@ -52,6 +52,8 @@ class Cloud:
         serve = config.serve
         self.config, self.serve, self.pipeline = config, serve, server.pipeline
         self.server = server
+        if serve.batching:
+            check_batching(config.cache)
         self.worker = Worker(server, queue=serve.queue, seconds=serve.deadline_seconds, batching=serve.batching)
         self.jobs: dict[str, Job] = {}
         self.metrics = Metrics(self.worker)
@@ -291,9 +293,12 @@ async def _events(jobs: dict[str, Job], request_id: str) -> AsyncIterator[str]:
     deadline = time.monotonic() + UNKNOWN
     while request_id not in jobs and time.monotonic() < deadline:
         await asyncio.sleep(LOOK)
-    told = -1
-    while (job := jobs.get(request_id)) is not None:
+    told, job = -1, jobs.get(request_id)
+    while job is not None:
+        left = request_id not in jobs
         if job.done != told:
             told = job.done
             yield f"data: {json.dumps({'done': told, 'of': job.steps})}\n\n"
+        if left:
+            return
         await asyncio.sleep(LOOK)

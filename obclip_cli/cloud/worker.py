@@ -8,13 +8,10 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import torch
-
 from obclip_cli.cloud.server import CloudServer, chunked
 from obclip_cli.config import CacheConfig
-from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
-from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, run_steps
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.conditioning import is_guided
+from obclip_cli.diffusion.denoise import State, Stretch, denoise
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -58,18 +55,10 @@ class Worker:
         queue: requests that may wait while others run.
         seconds: deadline of a request, waiting included.
         batching: run requests of several clients that wait together as one batch, up to the server's rows. Their
-            rows must not depend on each other, so it goes with no acceleration but the exact one, and without that.
-
-    Raises:
-        UserError: `batching` with accelerations.
+            rows must not depend on each other: see `check_batching`.
     """
 
     def __init__(self, server: CloudServer, *, queue: int, seconds: float, batching: bool = False) -> None:
-        if batching and shares_rows(server.cache):
-            raise UserError(
-                "serve.batching mixes the rows of several clients, and cache settings let rows depend on each other: "
-                "one client's prompts would change another's latents; set cache=none, or leave serve.batching off"
-            )
         self.server, self.queue, self.seconds, self.batching = server, queue, seconds, batching
         self.waiting: deque[Job] = deque()
         self.running: list[Job] = []
@@ -182,28 +171,33 @@ class Worker:
 
     def _together(self, jobs: list[Job]) -> list[State]:
         """Several requests of one schedule as one batch, each from its own z_T, without accelerations."""
-        pipeline, first = self.server.pipeline, jobs[0].request
+        first = jobs[0].request
         counts = [len(job.request.candidates) for job in jobs]
-        seeds = [job.request.noise_seed for job, count in zip(jobs, counts, strict=True) for _ in range(count)]
-        prompts = [candidate for job in jobs for candidate in job.request.candidates]
-        shape = latent_shape(pipeline)
-        state = run_steps(
-            pipeline,
-            State(torch.cat([initial_noise(pipeline, shape, seed) for seed in seeds])),
-            encode_prompts(pipeline, prompts, first.guidance_scale),
+        state = denoise(
+            self.server.pipeline,
+            [candidate for job in jobs for candidate in job.request.candidates],
             Stretch(first.steps, first.start, first.stop, first.guidance_scale),
-            noise_seeds=seeds,
+            seeds=[job.request.noise_seed for job, count in zip(jobs, counts, strict=True) for _ in range(count)],
         )
-        ends = list(itertools.accumulate(counts, initial=0))
-        return [state.rows(slice(*ends_of)) for ends_of in itertools.pairwise(ends)]
+        ends = itertools.accumulate(counts, initial=0)
+        return [state.rows(slice(*rows)) for rows in itertools.pairwise(ends)]
 
     def _guided(self, request: CloudRequest) -> bool:
         return is_guided(self.server.pipeline.unet.config, request.guidance_scale)
 
 
-def shares_rows(cache: CacheConfig) -> bool:
-    """Whether an acceleration is on that is kept from step to step, or lets one row use what another computed."""
-    return (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None)
+def check_batching(cache: CacheConfig) -> None:
+    """Refuse to mix clients where one's prompts would alter another's latents, and could be read from them.
+
+    Raises:
+        UserError: an acceleration is on that lets rows share results, or keeps them from step to step. The exact one
+            is left out of mixed batches.
+    """
+    if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
+        raise UserError(
+            "serve.batching runs several clients' rows together, and under these cache settings one client's prompts "
+            "could change another's latents; set cache=none, or serve.batching=false"
+        )
 
 
 def _schedule(request: CloudRequest) -> tuple[int, int, int, float]:
