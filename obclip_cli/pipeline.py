@@ -6,7 +6,7 @@ The one file that holds both sides. Only bytes pass between them, so a network c
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from diffusers import DiffusionPipeline
@@ -17,6 +17,7 @@ from obclip_cli.compose import compose_config, overrides_for
 from obclip_cli.config import Config, ModelConfig, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.device.client import Client, Query
+from obclip_cli.device.remote import RemoteCloud, Watch, check_fits, served
 from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import Stretch
@@ -49,7 +50,15 @@ class Outcome:
     device_seconds: float
 
 
-def oblivious_generation(client: Client, server: CloudServer, prompt: str, seed: int) -> Outcome:
+class Server(Protocol):
+    """Whatever answers requests: a `CloudServer` in this process, or a `RemoteCloud` at the other end of a wire."""
+
+    def answer(self, message: bytes) -> bytes:
+        """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
+        ...
+
+
+def oblivious_generation(client: Client, server: Server, prompt: str, seed: int) -> Outcome:
     """Algorithm 1: the cloud denoises every candidate, the device keeps and finishes its own."""
     started = time.perf_counter()
     query = client.prepare(prompt, seed)  # lines 1-2: find the attributes, build P
@@ -89,11 +98,29 @@ def both_sides(config: Config, cloud: DiffusionPipeline, device: DiffusionPipeli
     Raises:
         UserError: the detector, the taxonomy or the client's secret cannot be loaded.
     """
+    return client_side(config, device), CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+
+
+def client_side(config: Config, device: DiffusionPipeline) -> Client:
+    """Set up the client alone; errors as in `both_sides`."""
     key = client_key(config.privacy)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
     find = load_detector(config.privacy.detector)
-    client = Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy, key, find=find)
-    return client, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+    return Client(device, taxonomy, split(config.pair, config.hybrid), config.privacy, key, find=find)
+
+
+def load_remote(config: Config, watch: Watch | None = None) -> tuple[DiffusionPipeline, RemoteCloud]:
+    """The device's model, and the server at `cloud.server` in place of the cloud's, which need not be here.
+
+    Raises:
+        UserError: the server is out of reach or does not fit, or the device's model cannot be loaded.
+    """
+    assert config.cloud.server is not None
+    cloud, divided = RemoteCloud(config.cloud.server, watch=watch), split(config.pair, config.hybrid)
+    cloud.offer(divided.cloud.steps)  # before a model is loaded in vain
+    device = load_pipeline(config.pair.device, dtype=config.pair.dtype, device=default_device())
+    check_fits(cloud, device, divided, config.pair)
+    return device, cloud
 
 
 def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeline]:
@@ -207,17 +234,27 @@ class ObCLIPPipeline:
         return cls.from_config(compose_config(overrides_for(pair=pair, **settings)))
 
     @classmethod
-    def from_config(cls, config: Config) -> "ObCLIPPipeline":
-        """Load the pair of a composed configuration."""
+    def from_config(cls, config: Config, watch: Watch | None = None) -> "ObCLIPPipeline":
+        """Load the pair of a composed configuration, or with `cloud.server` the device's model alone.
+
+        Args:
+            watch: told (steps begun, steps in all) while a remote server works.
+        """
         pipeline = cls.__new__(cls)
-        pipeline._set_up(config, *load_pipelines(config.pair))
+        if config.cloud.server is None:
+            pipeline._set_up(config, *load_pipelines(config.pair))
+        else:
+            device, cloud = load_remote(config, watch)
+            pipeline._set_up(config, cloud, device)
         return pipeline
 
-    def _set_up(self, config: Config, cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:
+    def _set_up(self, config: Config, cloud: DiffusionPipeline | RemoteCloud, device: DiffusionPipeline) -> None:
         if made := make_on_first_use(config.privacy):
             warnings.warn(f"made a client secret in {made}; keep it, or new requests tell more", stacklevel=3)
-        self.config = config
-        self.client, self.server = both_sides(config, cloud, device)
+        self.config, self.server = config, cloud
+        self.client = client_side(config, device)
+        if not isinstance(cloud, RemoteCloud):
+            self.server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
 
     def __call__(self, prompt: str, *, seed: int = 0) -> ObCLIPOutput:
         """Generate one image.
@@ -239,9 +276,14 @@ class ObCLIPPipeline:
         return [Image.fromarray(row) for row in rows]
 
     def _cost(self, outcome: Outcome) -> Cost:
-        models = Architecture.of(self.server.pipeline), Architecture.of(self.client.pipeline)
-        candidates, batch = len(outcome.request.candidates), self.server.batch
-        sides = run_macs(*models, self.client.split, cache=self.config.cache, candidates=candidates, batch=batch)
+        split, cache, batch = self.client.split, self.config.cache, self.config.rows_at_once
+        if isinstance(self.server, RemoteCloud):
+            offer = self.server.offer(split.cloud.steps)
+            (cloud, cache), batch = served(offer), offer.rows
+        else:
+            cloud = Architecture.of(self.server.pipeline)
+        models, candidates = (cloud, Architecture.of(self.client.pipeline)), len(outcome.request.candidates)
+        sides = run_macs(*models, split, cache=cache, candidates=candidates, batch=batch)
         return Cost(*(sum(step.total for step in side) for side in sides))
 
     def facts(self, output: ObCLIPOutput) -> dict[str, Any]:

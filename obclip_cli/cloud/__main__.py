@@ -14,11 +14,9 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from obclip_cli.cloud.http import create_app
-from obclip_cli.cloud.server import CloudServer
+from obclip_cli.cloud.http import create_app, load_server
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, ServeConfig
-from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import read_token
 
@@ -42,7 +40,7 @@ def main(overrides: list[str]) -> None:
     if serve.replicas:
         from obclip_cli.cloud.replicas import serve_replicas
 
-        serve_replicas(config, token)
+        serve_replicas(config, token, said(config, serve.port))
         return
     server = load_server(config)
     listening = listen(serve)
@@ -51,20 +49,15 @@ def main(overrides: list[str]) -> None:
     Stopping(app, uvicorn_config(app, serve)).run([listening])
 
 
-def load_server(config: Config) -> CloudServer:
-    """The pair's large model."""
-    pipeline = load_pipeline(config.pair.cloud, dtype=config.pair.dtype, device=default_device())
-    return CloudServer(pipeline, batch=config.rows_at_once, cache=config.cache)
-
-
 def said(config: Config, port: int) -> str:
     """Where it listens and what it serves."""
     serve, pair = config.serve, config.pair
     scheme = "https" if serve.tls_cert else "http"
     host = f"[{serve.host}]" if ":" in serve.host else serve.host
+    copies = f"{serve.replicas} copies, " if serve.replicas else ""
     return (
         f"obclip serves {pair.name} on {scheme}://{host}:{port} "
-        f"({pair.cloud.scheduler}, {pair.dtype}, cache {config.cache.name}, {config.rows_at_once} rows at once)"
+        f"({copies}{pair.cloud.scheduler}, {pair.dtype}, cache {config.cache.name}, {config.rows_at_once} rows at once)"
     )
 
 

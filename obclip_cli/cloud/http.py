@@ -29,7 +29,7 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.cloud.worker import Busy, Job, Stopped, Worker, check_batching
 from obclip_cli.config import Config, ServeConfig
 from obclip_cli.diffusion.architectures import Architecture
-from obclip_cli.diffusion.models import latent_shape, latent_space
+from obclip_cli.diffusion.models import default_device, latent_shape, latent_space, load_pipeline
 from obclip_cli.diffusion.schedule import noise_levels
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import VERSION, CloudRequest, Offer, order_digest
@@ -125,6 +125,12 @@ class Metrics:
         self.seconds = Histogram("obclip_request_seconds", "from request to response", registry=self.registry)
         waiting = Gauge("obclip_waiting_requests", "requests in the queue", registry=self.registry)
         waiting.set_function(lambda: len(worker.waiting))
+
+
+def load_server(config: Config) -> CloudServer:
+    """The pair's large model."""
+    pipeline = load_pipeline(config.pair.cloud, dtype=config.pair.dtype, device=default_device())
+    return CloudServer(pipeline, batch=config.rows_at_once, cache=config.cache)
 
 
 def create_app(config: Config, load: Callable[[], CloudServer], token: str | None) -> FastAPI:

@@ -4,13 +4,15 @@ import io
 import json
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 from obclip_cli.commands import options as o
@@ -33,6 +35,8 @@ obclip generate "an old man with light skin" -k 5 --seed 3 -n 4 -o results/old-m
 
 obclip generate "a woman firefighter" --no-compare --pair sdxl-koala
 
+obclip generate "a woman firefighter with dark skin" --server http://127.0.0.1:8000
+
 obclip generate --prompt-file prompts.txt hybrid.steps=20
 """
 
@@ -51,13 +55,14 @@ def generate(
     switch_point: o.SwitchPoint = None,
     lambda_: o.Lambda = None,
     seed: o.Seed = None,
+    server: o.Server = None,
     output: o.Output = None,
     as_json: o.AsJson = False,
     show_config: o.ShowConfig = False,
 ) -> None:
     """Generate images without telling the cloud who is in them."""
     prompt, overrides = o.split_prompt(arguments or [])
-    config = o.compose_from(overrides, pair=pair, switch_point=switch_point, lambda_=lambda_, seed=seed)
+    config = o.compose_from(overrides, pair=pair, switch_point=switch_point, lambda_=lambda_, seed=seed, server=server)
     if show_config:
         o.print_config(config)
         return
@@ -67,20 +72,33 @@ def generate(
     folder = output or default_folder(prompts, config, count)
     check_prompts(prompts, config)
     started = time.perf_counter()
-    pipe = ObCLIPPipeline.from_config(config)
-    loaded = time.perf_counter() - started
-    check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
-    jobs = jobs_for(prompts, config.seed, count)
-    done = []
-    for job in track(jobs, "generating", console=Console(stderr=True), disable=as_json or len(jobs) == 1):
-        done.append(make_image(job, pipe, folder, compare=compare))
-        write_summary(folder, config, done)
+    with cloud_steps(shown=not as_json and config.cloud.server is not None) as watch:
+        pipe = ObCLIPPipeline.from_config(config, watch)
+        loaded = time.perf_counter() - started
+        check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
+        jobs = jobs_for(prompts, config.seed, count)
+        done = []
+        silent = as_json or len(jobs) == 1 or watch is not None
+        for job in track(jobs, "generating", console=Console(stderr=True), disable=silent):
+            done.append(make_image(job, pipe, folder, compare=compare))
+            write_summary(folder, config, done)
     if as_json:
         typer.echo((folder / "summary.json").read_text(), nl=False)
         return
     typer.echo(f"models loaded in {loaded:.1f} s")
     for facts in done:
         show(facts, folder)
+
+
+@contextmanager
+def cloud_steps(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of the steps that a remote cloud has begun."""
+    if not shown:
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("the cloud's steps", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
@@ -210,20 +228,20 @@ def save_image(image: "Image", path: Path) -> None:
 
 def write_comparison(job: Job, pipe: "ObCLIPPipeline", output: "ObCLIPOutput", path: Path) -> None:
     """The image beside those of either model alone from the same noise, and the candidates that came back."""
+    from obclip_cli.cloud.server import CloudServer
     from obclip_cli.pipeline import cloud_only
     from obclip_cli.report.contact_sheet import write_contact_sheet
 
     outcome, cloud = output.outcome, pipe.client.split.cloud
-    (whole,) = pipe.decode(cloud_only(pipe.server, outcome.query, cloud))
-    (small,) = pipe.decode(pipe.client.alone(outcome.query))
+    compared = {}
+    if isinstance(pipe.server, CloudServer):  # another machine would have to be shown the prompt
+        (compared["cloud only"],) = pipe.decode(cloud_only(pipe.server, outcome.query, cloud))
+    compared[f"ObCLIP, k = {pipe.config.hybrid.switch_point}"] = output.images[0]
+    (compared["device only"],) = pipe.decode(pipe.client.alone(outcome.query))
     write_contact_sheet(
         path,
         title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
-        compared={
-            "cloud only": whole,
-            f"ObCLIP, k = {pipe.config.hybrid.switch_point}": output.images[0],
-            "device only": small,
-        },
+        compared=compared,
         candidates=dict(zip(output.candidates, pipe.decode(outcome.candidate_latents), strict=True)),
     )
 

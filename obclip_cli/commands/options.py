@@ -19,6 +19,7 @@ SwitchPoint = Annotated[int | None, typer.Option("-k", "--switch-point", help="S
 Lambda = Annotated[float | None, typer.Option("--lambda", help="How much better than 1/N a guess may be.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the starting noise.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="Prompts of the dataset.")]
+Server = Annotated[str | None, typer.Option("--server", help="Address of an `obclip serve`; no cloud model is loaded.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, and nothing else.")]
 ShowConfig = Annotated[bool, typer.Option("--cfg", help="Print the composed configuration and stop.")]
@@ -29,6 +30,7 @@ KEYS = {
     "lambda_": "privacy.lambda",
     "seed": "seed",
     "limit": "dataset.limit",
+    "server": "cloud.server",
 }
 
 

@@ -17,8 +17,8 @@ import httpx2
 from diffusers import DiffusionPipeline
 
 from obclip_cli import protocol
-from obclip_cli.config import PairConfig
-from obclip_cli.diffusion.architectures import Architecture
+from obclip_cli.config import CacheConfig, PairConfig
+from obclip_cli.diffusion.architectures import Architecture, parameters_of
 from obclip_cli.diffusion.models import compare_latent_spaces, latent_space
 from obclip_cli.diffusion.schedule import Split, noise_levels
 from obclip_cli.errors import UserError
@@ -76,11 +76,6 @@ class RemoteCloud:
             said = self._retried(lambda: self._ask("GET", "/models", most=MOST_FACTS, params={"steps": steps}))
             self._offers[steps] = Offer.from_bytes(said[1])
         return self._offers[steps]
-
-    def architecture(self, steps: int) -> Architecture:
-        """The large model's."""
-        offer = self.offer(steps)
-        return Architecture(offer.unet, offer.text_tokens)
 
     def answer(self, message: bytes) -> bytes:
         """Send a request and take the whole answer.
@@ -204,6 +199,7 @@ def check_fits(cloud: RemoteCloud, device: DiffusionPipeline, divided: Split, pa
         UserError: names what does not fit.
     """
     offer = cloud.offer(divided.cloud.steps)
+    served(offer)
     compare_latent_spaces(offer.latent_space, latent_space(device))
     here = str(device.unet.dtype).removeprefix("torch.")
     for name, there, wanted in (("solver", offer.solver, pair.cloud.scheduler), ("dtype", offer.dtype, here)):
@@ -222,6 +218,19 @@ def check_fits(cloud: RemoteCloud, device: DiffusionPipeline, divided: Split, pa
                 f"{ours:.4g}; choose a pair whose models share one"
             )
     return offer
+
+
+def served(offer: Offer) -> tuple[Architecture, CacheConfig]:
+    """The large model and its accelerations, from which costs are counted.
+
+    Raises:
+        UserError: the server describes none.
+    """
+    try:
+        parameters_of(offer.unet)
+        return Architecture(offer.unet, offer.text_tokens), CacheConfig(**offer.cache)
+    except Exception as error:  # whatever diffusers makes of a configuration that is none
+        raise UserError("the server describes no UNet that this device knows") from error
 
 
 def check_answer(response: CloudResponse, request: CloudRequest, offer: Offer) -> None:

@@ -9,6 +9,7 @@ both give the images of the whole scheme.
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import torch
 from diffusers import DiffusionPipeline
@@ -18,23 +19,26 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig, Config, PairConfig
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.data import Sample
+from obclip_cli.device.remote import RemoteCloud, served
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, decode, denoise, denoise_by_step
 from obclip_cli.diffusion.schedule import Split, split
+from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import Method
-from obclip_cli.pipeline import load_pipelines
+from obclip_cli.pipeline import load_pipelines, load_remote
 from obclip_cli.prompts.candidates import CandidateSet
-from obclip_cli.protocol import CloudRequest
+from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.report.progress import ProgressBar
 
 Progress = Callable[[int], None]
+Cloud: TypeAlias = "DiffusionPipeline | RemoteCloud"
 
 
 @dataclass(frozen=True)
 class Pair:
     """Both loaded models, their schedule and the cloud's batch."""
 
-    cloud: DiffusionPipeline
+    cloud: Cloud
     device: DiffusionPipeline
     config: PairConfig
     steps: int
@@ -47,11 +51,16 @@ class Pair:
     def macs(self, method: Method, candidates: int) -> tuple[int, int]:
         """(cloud, device) multiply-accumulates of one image with `candidates` rows on the cloud."""
         rows = candidates if method.hidden else 1
-        models = Architecture.of(self.cloud), Architecture.of(self.device)
+        models = self._cloud_architecture(), Architecture.of(self.device)
         on_cloud, on_device = run_macs(
             *models, self.split(method), cache=method.cache, candidates=rows, batch=self.batch
         )
         return sum(step.total for step in on_cloud), sum(step.total for step in on_device)
+
+    def _cloud_architecture(self) -> Architecture:
+        if isinstance(self.cloud, RemoteCloud):
+            return served(self.cloud.offer(self.config.cloud.steps or self.steps))[0]
+        return Architecture.of(self.cloud)
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,8 @@ class _Ending:
 class _Way:
     """What the first model runs from z_T, shared by all methods that differ only later."""
 
-    first: DiffusionPipeline
-    second: DiffusionPipeline
+    first: Cloud
+    second: Cloud
     words: tuple[str, ...]
     stretch: Stretch
     cache: CacheConfig
@@ -110,7 +119,8 @@ class Batch:
                 sides.reverse()
             (first, stretch, words), (second, rest, last_words) = sides
             mixed = any(part.mixes_rows for part in accelerations(method.cache))
-            whole = self._candidate_sets(method) if mixed else None
+            # A remote cloud is asked as the scheme asks it.
+            whole = self._candidate_sets(method) if mixed or isinstance(first, RemoteCloud) else None
             key = (id(first), words, astuple(method.cache), whole)
             way = ways.setdefault(key, _Way(first, second, words, stretch, method.cache, whole, {}))
             ending = _Ending(last_words, stretch.stop, rest, method.handover == "history")
@@ -134,6 +144,7 @@ class Batch:
 
     def _walk(self, way: _Way, stops: set[int]) -> dict[int, State]:
         """States after each number of steps in `stops`, from one pass over the longest."""
+        assert not isinstance(way.first, RemoteCloud)
         longest = replace(way.stretch, start=0, stop=max(stops))
         reached = {0: denoise(way.first, way.words, replace(longest, stop=0), seeds=self._seeds)}
         context = StepContext()
@@ -148,30 +159,63 @@ class Batch:
     def _serve(self, way: _Way, stops: set[int]) -> dict[int, State]:
         """The same through `CloudServer`, one candidate set after the other."""
         assert way.sets is not None
-        server = CloudServer(way.first, batch=self.pair.batch, cache=way.cache)
         reached = {}
         for stop in stops:
+            if stop == 0:  # nothing to ask for, and the cloud need not see the words
+                reached[0] = denoise(self.pair.device, way.words, replace(way.stretch, stop=0), seeds=self._seeds)
+                continue
             kept = []
+            history = any(ending.history for ending in way.endings if ending.reached == stop)
             for sample, prompts, canonical in zip(self.samples, way.sets, way.words, strict=True):
                 scale = way.stretch.guidance_scale
-                state = server.denoise(CloudRequest(prompts, way.stretch.steps, 0, stop, scale, sample.seed))
+                request = CloudRequest(prompts, way.stretch.steps, 0, stop, scale, sample.seed, wants_history=history)
+                state = self._ask(way.first, request, way.cache)
                 index = prompts.index(canonical)
                 kept.append(state.rows(slice(index, index + 1)))
                 self.advance(len(prompts) * stop)
             reached[stop] = State.together(kept)
         return reached
 
-    def _finish(self, pipeline: DiffusionPipeline, ending: _Ending, state: State) -> torch.Tensor:
+    def _ask(self, cloud: Cloud, request: CloudRequest, cache: CacheConfig) -> State:
+        """One state a candidate, from the cloud where it is."""
+        if not isinstance(cloud, RemoteCloud):
+            return CloudServer(cloud, batch=self.pair.batch, cache=cache).denoise(request)
+        response, here = CloudResponse.from_bytes(cloud.answer(request.to_bytes())), self.pair.device.device
+        return State(response.latents.to(here), None if response.history is None else response.history.to(here))
+
+    def _finish(self, pipeline: Cloud, ending: _Ending, state: State) -> torch.Tensor:
         state = state if ending.history else State(state.latents)
+        assert not isinstance(pipeline, RemoteCloud)
         finished = denoise(pipeline, ending.words, ending.stretch, seeds=self._seeds, state=state)
         self.advance(len(self.samples) * (ending.stretch.stop - ending.stretch.start))
         return finished.latents
 
 
 def load_pair(config: Config) -> Pair:
-    """Both models of the configured pair."""
-    cloud, device = load_pipelines(config.pair)
+    """Both models of the configured pair, or with `cloud.server` the device's model and that server.
+
+    Raises:
+        UserError: a model cannot be loaded, or the server is out of reach or does not fit.
+    """
+    if config.cloud.server is None:
+        cloud, device = load_pipelines(config.pair)
+    else:
+        device, cloud = load_remote(config)
+        offer = cloud.offer(split(config.pair, config.hybrid).cloud.steps)
+        _check_comparable(config, served(offer)[1])
     return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
+
+
+def _check_comparable(config: Config, served: CacheConfig) -> None:
+    """Methods differ in accelerations and order, and a server has one setting for all of its clients."""
+    for name, cache in (("the server's", served), ("the configured", config.cache)):
+        if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
+            raise UserError(
+                f"{name} accelerations ({cache.name}) cannot be compared over a wire, where every method gets the "
+                "same; use cache=none on both sides"
+            )
+    if config.hybrid.order == "client_first":
+        raise UserError("hybrid.order=client_first is scored in one process only; leave cloud.server out")
 
 
 DECODED = 16  # latents that the autoencoder decodes at once

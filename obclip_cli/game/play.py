@@ -3,6 +3,7 @@
 import hashlib
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Game:
         cloud: answers requests of several prompts for real, for traffic and timing.
         users: who plays, each with secrets of its own.
         answered: how many users' requests are answered, the first ones.
+        recorded: sends one over a real wire and tells what was seen there; None takes the scheme's word for it.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Game:
     cloud: CloudServer
     users: Users
     answered: int
+    recorded: Callable[[Query, bytes], Exchange] | None = None
 
     def play(self, scheme: Scheme, folder: Path) -> None:
         """Record every user; writes the transcripts and, apart, `truth.csv`. What was played before is kept."""
@@ -89,6 +92,8 @@ class Game:
 
     def _answered(self, scheme: Scheme, query: Query, message: bytes) -> Exchange:
         """The cloud's part for real, timed; what the client downloads of it and how long it stays."""
+        if self.recorded is not None:
+            return self.recorded(query, message)
         started = time.perf_counter()
         response = CloudResponse.from_bytes(self.cloud.answer(message))
         worked = time.perf_counter() - started

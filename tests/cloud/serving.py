@@ -15,8 +15,8 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
-from obclip_cli.cloud.__main__ import Stopping, listen, load_server, uvicorn_config
-from obclip_cli.cloud.http import Cloud, create_app
+from obclip_cli.cloud.__main__ import Stopping, listen, uvicorn_config
+from obclip_cli.cloud.http import Cloud, create_app, load_server
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
