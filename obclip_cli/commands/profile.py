@@ -24,6 +24,8 @@ obclip profile --pair sdxl-koala -N 30 hybrid.handover=history --json
 
 obclip profile --pair sd14-bksdm-small -N 2 -k 1 pair.dtype=float32 --latency --random-weights
 
+obclip profile --wire -o results/wire
+
 obclip profile --paper -o results/costs
 """
 HEADS = {
@@ -51,6 +53,9 @@ def profile(
         bool, typer.Option("--random-weights", help="With --latency: measure without the pair's weights.")
     ] = False,
     repeats: Annotated[int, typer.Option("--repeats", help="Timed runs after the warm-up, for --latency.")] = 5,
+    wire: Annotated[
+        bool, typer.Option("--wire", help="Measure bytes and seconds over HTTP, load, and attacks on the traffic.")
+    ] = False,
     output: o.Output = None,
     as_json: o.AsJson = False,
     show_config: o.ShowConfig = False,
@@ -65,6 +70,11 @@ def profile(
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point)
     if show_config:
         o.print_config(config)
+        return
+    if wire:
+        from obclip_cli.commands.profile_wire import profile_wire
+
+        profile_wire(config, output or Path("results/wire"))
         return
     facts = profile_pair(config, candidates)
     if latency:

@@ -1,0 +1,76 @@
+"""`obclip profile --wire`: what a real wire costs, how many clients it serves, and what who listens may guess."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from obclip_cli import runs
+from obclip_cli.config import Config
+from obclip_cli.cost import wire
+from obclip_cli.errors import UserError
+from obclip_cli.game.wire import RATE, attack_recorded
+from obclip_cli.report.progress import progress_bars
+from obclip_cli.report.tables import write_table
+from obclip_cli.report.terminal import show_table
+from obclip_cli.report.wire_plot import plot_wire
+
+PACKAGES = ("fastapi", "uvicorn", "starlette", "httpx2")
+USERS = 20  # whose requests are recorded, for each of two clients
+
+
+def profile_wire(config: Config, folder: Path) -> None:
+    """Measure all, a table each, with what ran where beside them.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    runs.check_writable(folder)
+    runs.start(folder, config)
+    busy = [round(load, 2) for load in os.getloadavg()]
+    versions = {name: version(name) for name in PACKAGES}
+    where = f"{config.pair.name} on {runs.environment()['processor']}, loopback"
+    with progress_bars() as bar:
+        exchanges = wire.bytes_and_seconds(config, bar("exchanges", 6 * (1 + len(wire.RATES))))
+        whole = wire.end_to_end(config, bar("end to end", 1 + len(wire.END_TO_END_RATES)))
+        advance = bar("clients", 2 * len(wire.CLIENTS))
+        if config.cloud.server is not None:
+            served = wire.load(config.cloud.server, config.hybrid.steps, advance)
+        else:
+            with server_process(config) as url:
+                served = wire.load(url, config.hybrid.steps, advance)
+        guesses = attack_recorded(config, folder / "recorded", USERS)
+    lines = f"{1000 * wire.DELAY:.0f} ms one way where a rate is given"
+    tables = {
+        "exchanges": (exchanges, f"One exchange with a server that computes nothing; {where}; {lines}"),
+        "end_to_end": (whole, f"Prompt to final latents; {where}; {lines}"),
+        "load": (served, f"Clients that ask again when served, 2 candidates, k = 5 or none; {where}"),
+        "attacks": (guesses, f"Attacks on recorded traffic, {USERS} requests each, {RATE / 1e6:g} Mbit/s; {where}"),
+    }
+    for name, (table, caption) in tables.items():
+        write_table(table, folder / name, caption=caption)
+        show_table(table if len(table) < 40 else table[table["k"] == 10], caption)
+    plot_wire(whole, exchanges, folder / "wire.png", title="What the wire costs")
+    runs.write_environment(folder, models=runs.models(config), serving=versions, load_average_before=busy)
+    typer.echo(f"written to {folder}")
+
+
+@contextmanager
+def server_process(config: Config) -> Iterator[str]:
+    """The pair behind `obclip serve` in a process of its own, with a queue for all clients; gives its address."""
+    settings = [f"pair={config.pair.name}", "serve.port=0", f"serve.queue={max(wire.CLIENTS)}"]
+    command = [sys.executable, "-m", "obclip_cli.cloud", *settings]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        if " on http" not in said:
+            raise UserError(f"`obclip serve {' '.join(settings)}` does not start; type it to see why")
+        try:
+            yield next(word for word in said.split() if word.startswith("http"))
+        finally:
+            process.terminate()

@@ -1,0 +1,93 @@
+"""The recording proxy tells the truth, and what is measured through it is what crossed the line."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from obclip_cli.attacks.transcript import Exchange
+from obclip_cli.compose import compose_config
+from obclip_cli.cost import wire
+from obclip_cli.cost.link import Connection, Link, Passed
+from obclip_cli.device.remote import RemoteCloud
+from obclip_cli.game.scoring import NOT_APPLICABLE
+from obclip_cli.game.wire import RATE, attack_recorded, exchange
+from obclip_cli.protocol import CloudRequest, CloudResponse
+from tests.cloud.serving import request
+
+SIZE = 20_000
+
+
+@pytest.mark.parametrize(("rate", "delay"), [(None, 0.0), (1e6, 0.0), (None, 0.1), (1e6, 0.1)])
+def test_a_line_takes_as_long_as_its_rate_and_delay_say(rate: float | None, delay: float) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1)
+                connection.sendall(bytes(range(200)) * (SIZE // 200))
+
+        threading.Thread(target=send, daemon=True).start()
+        with Link(server.getsockname()[1], rate=rate, delay=delay) as link:
+            port = int(link.url.rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as line:
+                started = time.perf_counter()
+                line.sendall(b"x")
+                content = b""
+                while chunk := line.recv(1 << 16):
+                    content += chunk
+                took = time.perf_counter() - started
+            assert link.seen() == (1, SIZE)
+    assert content == bytes(range(200)) * (SIZE // 200)
+    assert took >= (8 * SIZE / rate if rate else 0) + 2 * delay
+
+
+def test_measured_bytes_are_those_of_the_messages_and_of_http(tiny_pair: list[str]) -> None:
+    config = compose_config(tiny_pair)
+    stub = wire.stub(config, (4, 16, 16), "float16")
+    with wire.served(config, stub) as port, Link(port) as link:
+        remote = RemoteCloud(link.url, token=None)
+        message = CloudRequest(("a man",) * 3, 25, 0, 5, 7.0, 0).to_bytes()
+        remote.offer(25)
+        before = link.seen()
+        answer = remote.answer(message)
+        remote.close()
+    assert CloudResponse.from_bytes(answer).latents.shape == (3, 4, 16, 16)
+    up, down = (now - then for now, then in zip(link.seen(), before, strict=True))
+    assert len(message) < up < len(message) + 1000
+    assert len(answer) < down < len(answer) + 1000
+
+
+def test_load_counts_what_was_served(tiny_pair: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "CLIENTS", (1, 3))
+    monkeypatch.setattr(wire, "LOAD_REQUESTS", 6)
+    config = compose_config(tiny_pair)
+    with wire.served(config, wire.stub(config, (4, 8, 8), "float32")) as port:
+        table = wire.load(f"http://127.0.0.1:{port}", 25, lambda _: None)
+    assert list(table["served"]) == list(table["requests"]) == [6, 6, 6, 6]
+    assert (table["p95_seconds"] >= table["median_seconds"]).all()
+
+
+def test_a_recorded_exchange_tells_rows_and_times_by_what_arrived() -> None:
+    message = request(4).to_bytes()
+    body = (8).to_bytes(8, "little") + bytes(8) + bytes(400)
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}".encode()
+    for arrived, rows in ((len(body), (0, 1, 2, 3)), (len(body) - 200, (0, 1)), (16, ())):
+        down = Passed(bytearray(head + b"\r\n\r\n" + body[:arrived]), [1.0, 2.0])
+        seen = exchange(message, Connection(down=down))
+        assert isinstance(seen, Exchange)
+        assert (seen.rows_down, seen.bytes_down) == (rows, arrived)
+        assert seen.stay_seconds == 1.0
+        assert seen.work_seconds == max(1.0, 8 * (len(head) + len(body)) / RATE)
+
+
+def test_attacks_on_recorded_traffic(tiny_pair: list[str], tmp_path) -> None:
+    """Honest traffic gives one in N; that of a client which hangs up early gives more."""
+    scores = attack_recorded(compose_config(tiny_pair), tmp_path, users=6).set_index(["client", "attack"])
+    for attack in ("traffic", "timing"):
+        honest = scores.loc[("obclip", attack)]
+        assert honest["prompts"] == 6 and honest["verdict"] != NOT_APPLICABLE
+    assert scores.loc[("obclip", "traffic")]["success"] == pytest.approx(0.1)
+    assert scores.loc[("hangs up after its row", "traffic")]["success"] > 0.1
