@@ -270,6 +270,12 @@ class ObCLIPPipeline:
         images = self.decode(outcome.latents)
         return ObCLIPOutput(images, self._cost(outcome), time.perf_counter() - started, outcome)
 
+    @property
+    def server_logs_prompts(self) -> bool:
+        """Whether a remote server says that it keeps prompts."""
+        remote = self.server if isinstance(self.server, RemoteCloud) else None
+        return remote is not None and remote.offer(self.client.split.cloud.steps).logs_prompts
+
     def decode(self, latents: torch.Tensor) -> list[Image.Image]:
         """PIL images of latents (n, c, h, w)."""
         rows = (self.client.image(latents) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

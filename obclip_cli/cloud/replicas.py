@@ -1,10 +1,8 @@
 """The same application under Ray Serve: several copies of the model, on one machine or many."""
 
-import os
 import signal
 import threading
 
-import ray
 import torch
 from fastapi import FastAPI
 from ray import serve
@@ -23,8 +21,6 @@ def serve_replicas(config: Config, token: str | None, said: str) -> None:
         said: the line to print when they listen.
     """
     settings = config.serve
-    if "RAY_ADDRESS" not in os.environ:  # a cluster of this machine alone, which nobody else reaches
-        ray.init(include_dashboard=False, _node_ip_address="127.0.0.1")
 
     def build() -> FastAPI:
         return create_app(config, lambda: load_server(config), token)

@@ -75,6 +75,8 @@ def generate(
     with cloud_steps(shown=not as_json and config.cloud.server is not None) as watch:
         pipe = ObCLIPPipeline.from_config(config, watch)
         loaded = time.perf_counter() - started
+        if pipe.server_logs_prompts:
+            _warn("the server writes every prompt that it sees to its log")
         check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
         jobs = jobs_for(prompts, config.seed, count)
         done = []

@@ -49,7 +49,7 @@ def profile_wire(config: Config, folder: Path) -> None:
     tables = {
         "exchanges": (exchanges, f"One exchange with a server that computes nothing; {where}; {lines}"),
         "end_to_end": (whole, f"Prompt to final latents; {where}; {lines}"),
-        "load": (served, f"Clients that ask again when served, 2 candidates, k = 5 or none; {where}"),
+        "load": (served, f"Clients that ask again when served, 2 candidates, k = 2 or none; {where}"),
         "attacks": (guesses, f"Attacks on recorded traffic, {USERS} requests each, {RATE / 1e6:g} Mbit/s; {where}"),
     }
     for name, (table, caption) in tables.items():

@@ -12,7 +12,7 @@ from obclip_cli.attacks.knowledge import OWN_CORPUS, Knowledge
 from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, taxonomy_path
-from obclip_cli.errors import UserError, nearest
+from obclip_cli.errors import UserError, nearest, require
 from obclip_cli.game.play import Game
 from obclip_cli.game.schemes import Scheme, all_schemes
 from obclip_cli.game.scoring import score_run
@@ -48,6 +48,7 @@ class Arena:
         corpus: Path | None = None,
         language_model: str | None = None,
     ) -> None:
+        require(config.cloud.server is None, "the game needs the cloud in its own process; leave cloud.server out")
         self.config = config
         cloud, self.device = load_pipelines(config.pair)
         played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
