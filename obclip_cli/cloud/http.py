@@ -20,7 +20,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import ClientDisconnect
@@ -158,6 +159,10 @@ def create_app(config: Config, load: Callable[[], CloudServer], token: str | Non
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     mine = [Depends(allowed)]
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(*_: object) -> Response:
+        return JSONResponse({"detail": "steps must be a whole number"}, 422)
 
     @app.get("/health")
     async def health() -> dict[str, str]:

@@ -88,7 +88,8 @@ class Link:
             self._pass("down", far_reader, writer, connection.down),
         )
         tasks = [asyncio.ensure_future(way) for way in ways]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(asyncio.CancelledError):  # the line is taken down
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         connection.up.closed = connection.down.closed = time.perf_counter()
         for task in tasks:
             task.cancel()

@@ -55,8 +55,8 @@ class Stub(CloudServer):
 
 def stub(config: Config, shape: tuple[int, int, int], dtype: str) -> Stub:
     """The pair's own model made to look like one of another latent size; it never runs."""
-    pipeline = load_pipeline(config.pair.cloud, dtype=dtype, device="cpu")
-    pipeline.unet.register_to_config(in_channels=shape[0], sample_size=shape[1])
+    pipeline = load_pipeline(config.pair.cloud, dtype=config.pair.dtype, device="cpu")
+    pipeline.unet.to(getattr(torch, dtype)).register_to_config(in_channels=shape[0], sample_size=shape[1])
     return Stub(pipeline, batch=config.rows_at_once)
 
 

@@ -25,6 +25,7 @@ from obclip_cli.cloud.__main__ import check_address, listen
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
 from obclip_cli.config import ServeConfig
+from obclip_cli.device.remote import RemoteCloud
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import MAX_HEADER, VERSION, CloudResponse, Offer, read_token
 from tests.cloud.serving import BYTES, STEP, Process, Served, request, serving, until
@@ -63,7 +64,9 @@ def test_models_health_and_metrics(served: Served) -> None:
     assert httpx2.get(f"{served.url}/health").json() == {"status": "ok"}
     served.post(request(3).to_bytes())
     assert 'obclip_requests_total{status="200"}' in httpx2.get(f"{served.url}/metrics").text
-    assert httpx2.get(f"{served.url}/models", params={"steps": 100_000}).status_code == 422
+    for steps, said in ((100_000, "this server takes 1..200"), ("many", "must be a whole number")):
+        refused = httpx2.get(f"{served.url}/models", params={"steps": steps})
+        assert refused.status_code == 422 and said in refused.json()["detail"]
 
 
 def test_progress_is_a_count(tiny_pair: list[str]) -> None:
@@ -123,7 +126,7 @@ def test_without_a_token_only_this_machine_is_served(
         read_token(None)
 
 
-def test_tls(tiny_pair: list[str], tmp_path: Path) -> None:
+def test_tls(tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     made = authority.issue_cert("127.0.0.1")
     made.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
@@ -134,8 +137,11 @@ def test_tls(tiny_pair: list[str], tmp_path: Path) -> None:
         trusting = ssl.create_default_context()
         authority.configure_trust(trusting)
         assert httpx2.get(f"{url}/health", verify=trusting).json() == {"status": "ok"}
-        with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx2.get(f"{url}/health", verify=ssl.create_default_context())
+        with pytest.raises(UserError, match="certificate verify failed"):
+            RemoteCloud(url, tries=1).offer(4)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert RemoteCloud(url, tries=1).offer(4).pair == "mini"
 
 
 # Broken and hostile messages
@@ -268,6 +274,8 @@ def test_a_client_that_goes_away_stops_its_work_at_the_next_step(tiny_pair: list
         assert unet.attn_processors == processors
         assert not any("forward" in vars(module) for module in unet.modules())
         assert not served.cloud.jobs
+        after = request(3, steps=8, stop=8).to_bytes()
+        assert served.post(after).content == local(served).answer(after)
 
 
 def test_a_client_that_goes_away_while_it_waits_leaves_the_queue(tiny_pair: list[str]) -> None:

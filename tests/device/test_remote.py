@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler, LCMScheduler, SchedulerMixin
 from fastapi import FastAPI, Request, Response
 from safetensors.torch import load, save
 
@@ -22,6 +23,7 @@ from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.device.client import Client
 from obclip_cli.device.remote import RemoteCloud, check_fits
+from obclip_cli.diffusion.schedule import noise_levels
 from obclip_cli.errors import UserError
 from obclip_cli.pipeline import assemble, oblivious_generation
 from obclip_cli.protocol import CloudRequest, CloudResponse, order_digest
@@ -83,6 +85,19 @@ def standing_in(double: Double) -> Iterator[Double]:
     double.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with running(double.app(), listening):
         yield double
+
+
+@pytest.mark.parametrize("solver", [DPMSolverMultistepScheduler, LCMScheduler])
+def test_noise_levels_do_not_depend_on_the_solver(solver: type[SchedulerMixin]) -> None:
+    """At a timestep both kinds have the same, which is what makes schedules comparable by them."""
+    scheduler = solver(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    levels = noise_levels(scheduler, 8)
+    scheduler.set_timesteps(8)
+    expected = (1 / scheduler.alphas_cumprod[scheduler.timesteps] - 1) ** 0.5
+    assert len(levels) == 9 and levels[-1] == 0
+    assert levels[:-1] == pytest.approx(expected.tolist(), rel=0.01)  # DPM-Solver++ interpolates between timesteps
+    with pytest.raises(UserError, match="no schedule of 100 steps"):
+        noise_levels(LCMScheduler(original_inference_steps=50), 100)
 
 
 def message_of(client: Client) -> bytes:
