@@ -5,6 +5,7 @@ reads a message checks it first: the other side may be broken or hostile.
 """
 
 import hashlib
+import ipaddress
 import json
 import math
 import os
@@ -194,6 +195,14 @@ def read_token(file: str | Path | None) -> str | None:
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         raise UserError(f"a token has at least {SHORTEST_TOKEN} characters of ASCII; `openssl rand -hex 32` makes one")
     return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def order_digest(candidates: Sequence[str]) -> str:

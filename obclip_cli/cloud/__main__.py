@@ -3,7 +3,6 @@
 A process of its own, so that what reads requests has never loaded a module of the client's side.
 """
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -18,7 +17,7 @@ from obclip_cli.cloud.http import create_app, load_server
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, ServeConfig
 from obclip_cli.errors import UserError
-from obclip_cli.protocol import read_token
+from obclip_cli.protocol import is_loopback, read_token
 
 CONNECTIONS = 1024
 
@@ -80,14 +79,6 @@ def check_address(serve: ServeConfig, token: str | None) -> None:
         )
     if serve.tls_cert is None:
         _warn(f"{serve.host} is served without TLS: token and prompts can be read on the way; give --tls-cert")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(serve: ServeConfig) -> socket.socket:

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx2
+import pandas as pd
 import typer
 
 from obclip_cli import runs
 from obclip_cli.config import Config
 from obclip_cli.cost import wire
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 from obclip_cli.game.wire import RATE, attack_recorded
+from obclip_cli.protocol import is_loopback
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.report.tables import write_table
 from obclip_cli.report.terminal import show_table
@@ -31,38 +34,47 @@ def profile_wire(config: Config, folder: Path) -> None:
         UserError: the folder cannot be written.
     """
     runs.check_writable(folder)
-    runs.start(folder, config)
     busy = [round(load, 2) for load in os.getloadavg()]
-    versions = {name: version(name) for name in PACKAGES}
     where = f"{config.pair.name} on {runs.environment()['processor']}, loopback"
+    line = f"{1000 * wire.DELAY:.0f} ms one way where a rate is given"
+
+    def keep(name: str, table: pd.DataFrame, caption: str) -> pd.DataFrame:
+        write_table(table, folder / name, caption=f"{caption}; {where}")
+        return table
+
     with progress_bars() as bar:
-        exchanges = wire.bytes_and_seconds(config, bar("exchanges", 6 * (1 + len(wire.RATES))))
+        advance = bar("exchanges", 6 * (1 + len(wire.RATES)))
+        exchanges = wire.bytes_and_seconds(config, advance)
+        keep("exchanges", exchanges, f"One exchange with a server that computes nothing; {line}")
         whole = wire.end_to_end(config, bar("end to end", 1 + len(wire.END_TO_END_RATES)))
-        advance = bar("clients", 2 * len(wire.CLIENTS))
-        if config.cloud.server is not None:
-            served = wire.load(config.cloud.server, config.hybrid.steps, advance)
-        else:
-            with server_process(config) as url:
-                served = wire.load(url, config.hybrid.steps, advance)
+        keep("end_to_end", whole, f"Prompt to final latents; {line}")
+        advance = bar("clients", len(wire.LOAD_STEPS) * len(wire.CLIENTS))
+        with server_process(config) as url:
+            served = wire.load(url, config.hybrid.steps, advance)
+        keep("load", served, "Clients that ask again when served, 2 candidates, k = 2 or none")
         guesses = attack_recorded(config, folder / "recorded", USERS)
-    lines = f"{1000 * wire.DELAY:.0f} ms one way where a rate is given"
-    tables = {
-        "exchanges": (exchanges, f"One exchange with a server that computes nothing; {where}; {lines}"),
-        "end_to_end": (whole, f"Prompt to final latents; {where}; {lines}"),
-        "load": (served, f"Clients that ask again when served, 2 candidates, k = 2 or none; {where}"),
-        "attacks": (guesses, f"Attacks on recorded traffic, {USERS} requests each, {RATE / 1e6:g} Mbit/s; {where}"),
-    }
-    for name, (table, caption) in tables.items():
-        write_table(table, folder / name, caption=caption)
-        show_table(table if len(table) < 40 else table[table["k"] == 10], caption)
+        keep("attacks", guesses, f"Attacks on recorded traffic, {USERS} requests each, {RATE / 1e6:g} Mbit/s")
     plot_wire(whole, exchanges, folder / "wire.png", title="What the wire costs")
+    runs.start(folder, config)
+    versions = {name: version(name) for name in PACKAGES}
     runs.write_environment(folder, models=runs.models(config), serving=versions, load_average_before=busy)
+    for table, caption in ((whole, "prompt to final latents"), (served, "clients"), (guesses, "attacks")):
+        show_table(table, caption)
     typer.echo(f"written to {folder}")
 
 
 @contextmanager
 def server_process(config: Config) -> Iterator[str]:
-    """The pair behind `obclip serve` in a process of its own, with a queue for all clients; gives its address."""
+    """The pair behind `obclip serve` in a process of its own, or the server of `cloud.server`; gives its address.
+
+    Raises:
+        UserError: the process does not start, or the server is not on this machine.
+    """
+    if config.cloud.server is not None:
+        local = is_loopback(httpx2.URL(config.cloud.server).host)
+        require(local, "load is measured on this machine only; give the loopback address of a server here")
+        yield config.cloud.server
+        return
     settings = [f"pair={config.pair.name}", "serve.port=0", f"serve.queue={max(wire.CLIENTS)}"]
     command = [sys.executable, "-m", "obclip_cli.cloud", *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

@@ -4,7 +4,6 @@ What is sent, and when, never depends on which candidate is real: the request's 
 the same ones, and the whole answer is read whatever row of it is wanted.
 """
 
-import ipaddress
 import secrets
 import threading
 import time
@@ -22,7 +21,7 @@ from obclip_cli.diffusion.architectures import Architecture, parameters_of
 from obclip_cli.diffusion.models import compare_latent_spaces, latent_space
 from obclip_cli.diffusion.schedule import Split, noise_levels
 from obclip_cli.errors import UserError
-from obclip_cli.protocol import CloudRequest, CloudResponse, Offer, order_digest
+from obclip_cli.protocol import CloudRequest, CloudResponse, Offer, is_loopback, order_digest
 
 BYTES = "application/octet-stream"
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0, read=600.0)
@@ -61,7 +60,7 @@ class RemoteCloud:
             raise UserError(f"{self.url} is not an address; write http://HOST:PORT or https://HOST:PORT") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise UserError(f"{self.url} is not an address; write http://HOST:PORT or https://HOST:PORT")
-        if self.token is not None and url.scheme == "http" and not _is_loopback(url.host):
+        if self.token is not None and url.scheme == "http" and not is_loopback(url.host):
             raise UserError(f"the token would travel to {url.host} in the clear; use https://")
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         self._http = httpx2.Client(base_url=url, headers=headers, timeout=self.timeout)
@@ -265,10 +264,3 @@ def _detail(content: bytes) -> str:
 
 def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)[:200].strip()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -263,18 +263,19 @@ def leave(served: Served, message: bytes, after: float) -> None:
 def test_a_client_that_goes_away_stops_its_work_at_the_next_step(tiny_pair: list[str]) -> None:
     """The next one is served within two steps' time, on a model without any acceleration left on it."""
     cache = ["cache.reuse=all", "cache.cache_point=1", "cache.skip_point=2", "hybrid.switch_point=8"]
-    with serving([*tiny_pair, "hybrid.steps=40", *cache], step=STEP) as served:
+    step = 0.25  # long against what two connections take
+    with serving([*tiny_pair, "hybrid.steps=40", *cache], step=step) as served:
         unet = served.server.pipeline.unet
         processors = dict(unet.attn_processors)
-        leave(served, request(steps=40, stop=40).to_bytes(), after=2.5 * STEP)
+        leave(served, request(steps=40, stop=40).to_bytes(), after=2.5 * step)
         gone = time.monotonic()
         none = served.post(request(steps=40, stop=0).to_bytes())
         assert none.status_code == 200
-        assert time.monotonic() - gone < 2 * STEP + 0.1  # and 0.1 s for two connections
+        assert time.monotonic() - gone < 2 * step
         assert unet.attn_processors == processors
         assert not any("forward" in vars(module) for module in unet.modules())
         assert not served.cloud.jobs
-        after = request(3, steps=8, stop=8).to_bytes()
+        after = request(3, steps=8, stop=4).to_bytes()
         assert served.post(after).content == local(served).answer(after)
 
 
