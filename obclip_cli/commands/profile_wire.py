@@ -20,7 +20,6 @@ from obclip_cli.game.wire import RATE, attack_recorded
 from obclip_cli.protocol import is_loopback
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.report.tables import write_table
-from obclip_cli.report.terminal import show_table
 from obclip_cli.report.wire_plot import plot_wire
 
 PACKAGES = ("fastapi", "uvicorn", "starlette", "httpx2")
@@ -31,8 +30,10 @@ def profile_wire(config: Config, folder: Path) -> None:
     """Measure all, a table each, with what ran where beside them.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or the server is not on this machine.
     """
+    local = config.cloud.server is None or is_loopback(httpx2.URL(config.cloud.server).host)
+    require(local, "load is measured on this machine only; give the loopback address of a server here")
     runs.check_writable(folder)
     busy = [round(load, 2) for load in os.getloadavg()]
     where = f"{config.pair.name} on {runs.environment()['processor']}, loopback"
@@ -58,8 +59,8 @@ def profile_wire(config: Config, folder: Path) -> None:
     runs.start(folder, config)
     versions = {name: version(name) for name in PACKAGES}
     runs.write_environment(folder, models=runs.models(config), serving=versions, load_average_before=busy)
-    for table, caption in ((whole, "prompt to final latents"), (served, "clients"), (guesses, "attacks")):
-        show_table(table, caption)
+    for name in ("end_to_end", "load", "attacks"):
+        typer.echo((folder / f"{name}.md").read_text(encoding="utf-8"))
     typer.echo(f"written to {folder}")
 
 
@@ -68,11 +69,9 @@ def server_process(config: Config) -> Iterator[str]:
     """The pair behind `obclip serve` in a process of its own, or the server of `cloud.server`; gives its address.
 
     Raises:
-        UserError: the process does not start, or the server is not on this machine.
+        UserError: the process does not start.
     """
     if config.cloud.server is not None:
-        local = is_loopback(httpx2.URL(config.cloud.server).host)
-        require(local, "load is measured on this machine only; give the loopback address of a server here")
         yield config.cloud.server
         return
     settings = [f"pair={config.pair.name}", "serve.port=0", f"serve.queue={max(wire.CLIENTS)}"]

@@ -3,7 +3,10 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from obclip_cli.attacks.transcript import Exchange
@@ -14,7 +17,8 @@ from obclip_cli.device.remote import RemoteCloud
 from obclip_cli.game.scoring import NOT_APPLICABLE
 from obclip_cli.game.wire import RATE, attack_recorded, exchange
 from obclip_cli.protocol import CloudRequest, CloudResponse
-from tests.cloud.serving import request
+from tests.cloud.serving import request, serving
+from tests.conftest import Run, assert_one_line_error
 
 SIZE = 20_000
 
@@ -83,7 +87,7 @@ def test_a_recorded_exchange_tells_rows_and_times_by_what_arrived() -> None:
         assert seen.work_seconds == max(1.0, 8 * (len(head) + len(body)) / RATE)
 
 
-def test_attacks_on_recorded_traffic(tiny_pair: list[str], tmp_path) -> None:
+def test_attacks_on_recorded_traffic(tiny_pair: list[str], tmp_path: Path) -> None:
     """Honest traffic gives one in N; that of a client which hangs up early gives more."""
     scores = attack_recorded(compose_config(tiny_pair), tmp_path, users=6).set_index(["client", "attack"])
     for attack in ("traffic", "timing"):
@@ -91,3 +95,26 @@ def test_attacks_on_recorded_traffic(tiny_pair: list[str], tmp_path) -> None:
         assert honest["prompts"] == 6 and honest["verdict"] != NOT_APPLICABLE
     assert scores.loc[("obclip", "traffic")]["success"] == pytest.approx(0.1)
     assert scores.loc[("hangs up after its row", "traffic")]["success"] > 0.1
+
+
+def test_profile_wire_writes_its_tables(
+    obclip: Callable[..., Run], tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"SHAPES": {"tiny": (4, 8, 8)}, "CANDIDATES": (2,), "RATES": (100,), "END_TO_END_RATES": (10,)}
+    for name, value in (small | {"CLIENTS": (1, 2), "LOAD_REQUESTS": 2, "SWITCH_POINTS": (1, 2)}).items():
+        monkeypatch.setattr(wire, name, value)
+    monkeypatch.setattr("obclip_cli.commands.profile_wire.USERS", 2)
+    steps = ["hybrid.steps=4", "hybrid.switch_point=2"]
+    with serving([*tiny_pair, *steps]) as served:
+        remote = f"cloud.server={served.url}"
+        run = obclip("profile", "--wire", *tiny_pair, *steps, remote, "-o", str(tmp_path))
+    assert run.code == 0, run.err
+    whole = pd.read_csv(tmp_path / "end_to_end.csv")
+    assert set(whole["method"]) == {"cloud only", "ObCLIP, k = 1", "ObCLIP, k = 2", "device only"}
+    assert (whole.loc[whole["method"] == "device only", "wire_bytes_down"] == 0).all()
+    exchanges = pd.read_csv(tmp_path / "exchanges.csv")
+    assert (exchanges["wire_bytes_down"] > exchanges["payload_bytes_down"]).all()
+    assert {path.name for path in tmp_path.glob("*.md")} == {"exchanges.md", "end_to_end.md", "load.md", "attacks.md"}
+    assert (tmp_path / "wire.png").exists()
+    foreign = obclip("profile", "--wire", *tiny_pair, *steps, "cloud.server=http://example.com", "-o", str(tmp_path))
+    assert_one_line_error(foreign, "on this machine only")
