@@ -36,9 +36,9 @@ Cloud: TypeAlias = "DiffusionPipeline | RemoteCloud"
 
 @dataclass(frozen=True)
 class Pair:
-    """Both loaded models, their schedule and the cloud's batch."""
+    """Both loaded models, their schedule and the cloud's batch; `cloud` may be a `RemoteCloud`."""
 
-    cloud: Cloud
+    cloud: DiffusionPipeline
     device: DiffusionPipeline
     config: PairConfig
     steps: int
