@@ -47,7 +47,7 @@ def attack_recorded(config: Config, folder: Path, users: int) -> pd.DataFrame:
     server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
     players = users_for(config, repeats=1, others=1)
     knowledge = Knowledge(players.taxonomy, config.pair, OWN_CORPUS, None)
-    clients: dict[str, tuple[Ask, str]] = {"obclip": (_as_it_is, ""), "hangs up after its row": (_hangs_up, "traffic")}
+    clients: dict[str, tuple[Ask, str]] = {"obclip": (_as_it_is, ""), "hangs up after its row": (_hangs_up, "timing")}
     parts = []
     for name, (ask, caught_by) in clients.items():
         with served(config, server) as port, Link(port, rate=RATE) as link:

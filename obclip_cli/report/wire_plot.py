@@ -20,12 +20,12 @@ def plot_wire(end_to_end: pd.DataFrame, exchanges: pd.DataFrame, path: Path, *, 
     for method, rows in end_to_end.dropna(subset="rate_mbit").groupby("method", sort=False):
         whole.plot(rows["rate_mbit"], rows["seconds"], styles.get(method, "-"), label=method, markersize=4)
     whole.set_title("prompt to final latents, mini, both sides on one processor", fontsize=9)
-    lines = exchanges.dropna(subset="rate_mbit")
-    for (size, dtype, n), rows in lines[lines["candidates"].isin((10, 30))].groupby(["size", "dtype", "candidates"]):
+    lines = exchanges.dropna(subset="rate_mbit").query("dtype == 'float16' and candidates in (10, 30)")
+    for (size, n), rows in lines.groupby(["size", "candidates"], sort=False):
         seconds = rows.groupby("rate_mbit")["seconds"].median()
         style = "-" if n == 10 else "--"
-        wire.plot(seconds.index, seconds, f"o{style}", label=f"{size}, {dtype}, N = {n}", markersize=3)
-    wire.set_title("one exchange, a server that computes nothing", fontsize=9)
+        wire.plot(seconds.index, seconds, f"o{style}", label=f"{size}, N = {n}", markersize=3)
+    wire.set_title("one exchange of float16 latents, a server that computes nothing", fontsize=9)
     for axis in (whole, wire):
         axis.set(xscale="log", yscale="log", xlabel="rate of the line (Mbit/s)", ylabel="seconds")
         axis.grid(alpha=0.3)
