@@ -1,12 +1,12 @@
 """The trust boundary: what the cloud can import, is told, and can see."""
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import yaml
 
 from obclip_cli.compose import compose_config
 from obclip_cli.pipeline import assemble
@@ -54,8 +54,7 @@ print([name for name in sys.modules if name.startswith(secret)])
 
 @pytest.mark.parametrize("path", sorted(data_folder("configs").rglob("*.yaml")), ids=lambda p: p.stem)
 def test_targets_of_configs_stay_in_their_own_room(path: Path) -> None:
-    """Hydra's `_target_` could reach around the import contracts; only datasets may name a class."""
-    text = path.read_text()
-    if "_target_" in text:
-        assert path.parent.name == "dataset"
-        assert yaml.safe_load(text)["_target_"].startswith("obclip_cli.data.")
+    """Hydra's `_target_` could reach around the import contracts; only datasets and recorders may be named by class."""
+    rooms = {"dataset": "obclip_cli.data.", "experiment": "obclip_cli.reproduction."}
+    for target in re.findall(r"_target_: ([\w.]+)", path.read_text()):
+        assert target.startswith(rooms[path.parent.name])
