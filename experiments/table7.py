@@ -71,7 +71,7 @@ def printed(config: Config) -> list[tuple[str, int, int, Method]]:
 
 
 def parts(config: Config) -> list[Part]:
-    """Everything that is timed: every method for every N that it depends on, and the device's steps after every k."""
+    """All that is timed: every method, at every N where its time depends on N, and the device's steps after every k."""
     found: dict[tuple[str, int], Part] = {}
     for method, k, n, run in printed(config):
         divided, count = split(config.pair, run.hybrid(config.hybrid.steps)), n if run.hidden else 1

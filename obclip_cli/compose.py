@@ -79,7 +79,7 @@ def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
 
 @contextmanager
 def _hydra_of_the_caller() -> Iterator[None]:
-    """Hydra is one for a whole process: whoever uses this package as a library may have started it for themselves."""
+    """Hydra's state is global to the process; a caller that uses it too finds it unchanged."""
     hydra, base = GlobalHydra.instance().hydra, version.VersionBase.instance().getbase()
     GlobalHydra.instance().clear()
     try:
@@ -208,6 +208,6 @@ def defaults_of(schema: type, prefix: str = "") -> dict[str, Any]:
 
 
 def differing(values: Mapping[str, Any], schema: type) -> dict[str, Any]:
-    """What of some settings is not the schema's default (nor null, where the schema does not know the setting)."""
+    """The settings that differ from the schema's defaults (or from null, where the schema does not list them)."""
     defaults = defaults_of(schema)
     return {key: value for key, value in flat(values).items() if value != defaults.get(key)}

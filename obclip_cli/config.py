@@ -117,7 +117,7 @@ class CacheConfig:
             branch (conditional, unconditional): `branch`.
         reuse_layers: self, cross or both.
         cache_point: r, from which on attention results are reused.
-        refresh: attention is computed again every so many steps after r.
+        refresh: attention is computed again every `refresh` steps after r.
         skip_point: s, from which on down blocks and mid block are not run.
         fresh_conv_in: skipped steps still run conv_in on the current latents.
         shared_first_step: what is equal for all rows in the first step is computed once; exact.

@@ -115,7 +115,7 @@ def write_environment(folder: Path, **more: Any) -> None:
 
 
 def models(config: Config) -> dict[str, list[dict[str, str | None]]]:
-    """Where each side's weights come from, with the hub revision that was resolved; None for files of one's own."""
+    """Where each side's weights come from, with the hub revision that was resolved; None for local files."""
     return {
         side: [{"source": copy.source, "revision": copy.revision} for copy in hub.copies(model)]
         for side, model in (("cloud", config.pair.cloud), ("device", config.pair.device))
@@ -132,7 +132,7 @@ def is_finished(folder: Path, config: Config) -> bool:
 
 
 def mark_finished(folder: Path, config: Config) -> None:
-    """Say that the run in this folder came to its end."""
+    """Mark the run in this folder as finished."""
     write_text(folder / FINISHED, fingerprint(pair_weights(config.pair)))
 
 
@@ -192,7 +192,7 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def pair_weights(pair: PairConfig) -> dict[str, str | None]:
-    """Which weights a pair has on this machine: the commit of a hub's copy, else a digest; None where nothing is."""
+    """The local weights of a pair: the commit of a hub copy, else a digest; None where there are none."""
     found: dict[str, str | None] = {}
     for side, model in (("cloud", pair.cloud), ("device", pair.device)):
         for copy in hub.copies(model):

@@ -40,7 +40,7 @@ def evaluate(
     as_json: o.AsJson = False,
     show_config: o.ShowConfig = False,
 ) -> None:
-    """Score the baselines and ObCLIP on a dataset; a finished run is printed at once, a stopped one goes on."""
+    """Score the baselines and ObCLIP on a dataset; a finished run is only read, a stopped one resumes."""
     points = read_switch_points(switch_points)
     first = points[0] if points else None
     config = o.compose_from(

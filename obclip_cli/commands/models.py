@@ -1,4 +1,4 @@
-"""`obclip models`: which pairs there are, what of them is here, and whether they fit together."""
+"""`obclip models`: list pairs, download their models, and check that they share a latent space."""
 
 import json
 from typing import Annotated, Any

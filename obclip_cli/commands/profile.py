@@ -175,7 +175,7 @@ def _show_latency(facts: dict[str, Any]) -> None:
 
 
 def _print_table(title: str, rows: list[dict[str, Any]], *, places: int) -> None:
-    """Rows with the same keys; numbers with so many decimal places, to the right."""
+    """Rows with the same keys; numbers are right-aligned, with a given number of decimal places."""
     table = Table(title=title, title_justify="left")
     for column, value in rows[-1].items():
         table.add_column(column, justify="left" if isinstance(value, str) and column != "difference" else "right")

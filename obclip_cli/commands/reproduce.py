@@ -48,7 +48,7 @@ class _Experiment:
 
     @property
     def title(self) -> str:
-        """What stands over its section of the page."""
+        """The heading of its section on the page."""
         title: str = (self.config.experiment or {})["title"]
         return title
 
@@ -81,7 +81,8 @@ def reproduce(
     data: Annotated[Path | None, typer.Option("--data", help="Folder of datasets: DIR/coco, DIR/mjhq.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Download what is missing, and do not ask.")] = False,
     leave_out: Annotated[
-        bool, typer.Option("--leave-out", help="Leave scores out that need what is not here; costs are counted.")
+        bool,
+        typer.Option("--leave-out", help="Leave out scores whose models or data are missing; costs are counted."),
     ] = False,
     seed: o.Seed = None,
     output: o.Output = None,

@@ -116,7 +116,7 @@ def compared(model: Architecture, n: int, wanted: list[Phase], seconds: dict[str
 
 
 def whole_phases(server: CloudServer, n: int, wanted: list[Phase], repeats: int) -> dict[str, float]:
-    """Median seconds of each whole phase."""
+    """Median seconds of each phase run as a whole."""
     times: dict[str, list[float]] = defaultdict(list)
     for _ in range(repeats + 1):
         for phase in wanted:

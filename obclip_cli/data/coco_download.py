@@ -1,4 +1,4 @@
-"""Bring MS-COCO 2014 val to this machine, and check that it is whole; every step goes on where it stopped."""
+"""Download MS-COCO 2014 val and check that it is complete; every step resumes where it was interrupted."""
 
 import zipfile
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def _is_unpacked(root: Path, archive: Archive, release: Release) -> bool:
 
 
 def download(url: str, path: Path, progress: ProgressBar) -> None:
-    """One file, going on with what is there of it. None of our libraries resumes a plain HTTP download.
+    """Download one file, resuming a partial one. None of our libraries resumes a plain HTTP download.
 
     Raises:
         UserError: the site is out of reach, or the connection broke.

@@ -1,4 +1,4 @@
-"""What the UNet is told beside the latents: prompt embeddings and, for SDXL and LCM, a little more."""
+"""The UNet's conditioning: prompt embeddings and, for SDXL and LCM, pooled text, sizes and guidance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -41,7 +41,7 @@ class Copy:
 
     @property
     def revision(self) -> str | None:
-        """The commit of the hub repository; None for a folder of one's own."""
+        """The commit of the hub repository; None for a local folder."""
         inside = self.folder is not None and self.folder.parent.name == "snapshots"
         return self.folder.name if inside and self.folder else None
 
@@ -64,7 +64,7 @@ def copies(model: ModelConfig) -> list[Copy]:
 
 
 def folders(model: ModelConfig) -> list[Path]:
-    """The pipeline's folder and, where it is kept apart, the UNet's; what is not here is fetched first.
+    """The pipeline's folder and, where it is kept apart, the UNet's; missing files are downloaded first.
 
     Raises:
         UserError: a model is not here and cannot be fetched.
@@ -114,7 +114,7 @@ def is_hub_id(path: str) -> bool:
 
 
 def fetch(model: ModelConfig) -> None:
-    """Download what is loaded of a hub model, going on where an interrupted download stopped.
+    """Download the files of a hub model that are loaded; an interrupted download resumes.
 
     Raises:
         UserError: the download failed.
@@ -197,7 +197,7 @@ def _find(path: str, revision: str | None, marker: str) -> tuple[str, Path | Non
 
 
 def _asked_for(kind: str, model: ModelConfig) -> str | None:
-    """The variant that a download must have brought; in other folders `variant_in` takes what is there."""
+    """The variant that a download must have brought; in other folders `variant_in` takes what it finds."""
     return model.variant if kind == "hub cache" else None
 
 

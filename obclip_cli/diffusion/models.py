@@ -22,7 +22,7 @@ SCHEDULERS = {"dpm_solver": DPMSolverMultistepScheduler, "lcm": LCMScheduler}
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Loading a model says nothing; afterwards both libraries show what they showed before."""
+    """No progress bars while a model loads; afterwards both libraries' settings are as before."""
     shown = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
     downloads = not are_progress_bars_disabled()
     for library in shown:

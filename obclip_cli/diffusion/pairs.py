@@ -31,7 +31,7 @@ class Side:
 
     @property
     def lacking(self) -> list[hub.Copy]:
-        """Copies that lack something."""
+        """Copies with missing files."""
         return [copy for copy in self.copies if copy.missing]
 
 
@@ -57,7 +57,7 @@ def sides(pair: PairConfig) -> tuple[Side, Side]:
 def latent_geometry(side: Side) -> tuple[int, int, int] | None:
     """(channels, height and width of a latent, height and width of the image); None if nothing tells.
 
-    Read from the model's own files where they are here, else from its architecture.
+    Read from the model's own files where they are present, else from its architecture.
     """
     folder = side.copies[0].folder
     if folder is not None and side.model.unet is None:
@@ -72,7 +72,7 @@ def latent_geometry(side: Side) -> tuple[int, int, int] | None:
 
 
 def disk_gb(side: Side) -> float | None:
-    """Expected size of the download; of a model that is here without one, its size on disk."""
+    """Expected size of the download; of a local model without one, its size on disk."""
     if side.model.disk_gb is not None:
         return side.model.disk_gb
     folder = side.copies[0].folder

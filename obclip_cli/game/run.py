@@ -25,7 +25,7 @@ from obclip_cli.report.progress import ProgressBar
 # λ of the schemes that take one, where the configuration leaves it at 0.
 LAMBDA = 0.1
 MAX_CANDIDATES = 64
-# What a finished image costs: this attack sees only so many transcripts.
+# Finishing an image is expensive: this attack sees at most this many transcripts.
 MOST = {"image-inspection": 20}
 
 

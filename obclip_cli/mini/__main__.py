@@ -165,7 +165,7 @@ def main(
         list[str] | None, typer.Option(help=f"Only these stages: {', '.join(STAGES)}, check, release, card.")
     ] = None,
     from_released: Annotated[bool, typer.Option(help="Without checkpoints: go on from the package's weights.")] = False,
-    steps: Annotated[int | None, typer.Option(help="Train for so many steps instead of the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of training steps, instead of the recipe's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Examples a step instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What stands above every table: title and note of the experiment, and the facts of its run."""
+"""The caption of every table: title and note of the experiment, and the facts of its run."""
 
 from pathlib import Path
 

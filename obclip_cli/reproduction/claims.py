@@ -94,12 +94,12 @@ def all_of(verdicts: list[Verdict]) -> Verdict:
 
 
 def exactly(true: bool, why: str) -> Verdict:
-    """For what is counted and has no interval."""
+    """The verdict on a count, which has no interval."""
     return Verdict(HOLDS if true else DOES_NOT_HOLD, why)
 
 
 def untested(why: str) -> Verdict:
-    """For what cannot be run here."""
+    """The verdict where models or data are missing locally."""
     return Verdict(NOT_TESTABLE, why)
 
 
@@ -214,7 +214,7 @@ def _printed(block: Block, column: str, weights: Mapping[str, float], named: Map
 
 
 def _unscored(block: Block, folder: Path, score: str) -> str:
-    """Why a score is not there; empty where it is."""
+    """Why a score is missing; empty where it is not."""
     run = block.run(folder)
     if missing := what_is_missing(block.config):
         return missing

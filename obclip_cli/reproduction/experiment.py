@@ -46,7 +46,7 @@ __all__ = [
 
 
 def what_is_missing(config: Config) -> str:
-    """Why scores cannot be made on this machine; empty where they can."""
+    """Why scores cannot be computed locally; empty where they can."""
     try:
         pairs.require(config.pair)
         load_dataset(config.dataset)

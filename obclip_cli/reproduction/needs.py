@@ -53,7 +53,7 @@ class Measured:
 
     Attributes:
         rate: multiply-accumulates a second.
-        memory: bytes at the most, or None where no accelerator was there to measure them on.
+        memory: peak bytes, or None without an accelerator to measure them on.
     """
 
     seconds: float
@@ -62,7 +62,7 @@ class Measured:
 
 
 def downloads(configs: Iterable[Config]) -> list[str]:
-    """Models and data that are not on this machine, each once, in words."""
+    """Models and data that are missing locally, each once."""
     found: dict[str, None] = {}
     for config in configs:
         for side in pairs.sides(config.pair):
@@ -97,7 +97,7 @@ def measure_step(config: Config) -> Measured:
 
 
 def macs_to_run(planned: Planned) -> int:
-    """Multiply-accumulates of all images of a run, at the most: what methods share is counted for each.
+    """An upper limit of the multiply-accumulates of a run: steps that methods share are counted for each.
 
     Scores need only the candidate that is kept, unless its rows depend on the others'.
     """
@@ -140,7 +140,7 @@ def weight_gigabytes(config: Config) -> float:
 
 
 def in_words(configs: list[Config], planned: list[Planned]) -> str:
-    """What has to be there and how long it takes, a line each."""
+    """Required downloads and memory, and the expected time, a line each."""
     wanted = downloads(configs) or ["nothing: models and data are here"]
     step = measure_step(configs[0])
     planned = [run for place, run in enumerate(planned) if run not in planned[:place]]  # tables share runs

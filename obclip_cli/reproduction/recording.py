@@ -17,7 +17,7 @@ class _Recorder:
     """What both recorders have in common.
 
     Attributes:
-        names: the parts that are told apart.
+        names: the parts that are recorded separately.
         parts: of the step that runs: for each name a tensor (conditional rows, ...) a layer.
     """
 
@@ -112,7 +112,7 @@ class DeepestFeatures(_Recorder):
         self.hook = block.register_forward_hook(record)
 
     def detach(self) -> None:
-        """Look away."""
+        """Stop recording."""
         self.hook.remove()
 
     @staticmethod

@@ -209,7 +209,7 @@ def interval_columns(score: str, estimate: Estimate) -> dict[str, float]:
 
 
 def facts(scored: list[Scored], blocks: list[Block]) -> list[str]:
-    """What a caption says of scores and costs: who gave which, what was counted, and what was timed where."""
+    """The part of a caption on scores and costs: sources of scores, what was counted, what was timed where."""
     if missing := next((found.missing for found in scored if found.missing), ""):
         return [f"Nothing was scored or timed: {missing}.", COUNTED]
     config, first = blocks[0].config, scored[0].run

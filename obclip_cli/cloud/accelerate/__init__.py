@@ -24,7 +24,7 @@ ACCELERATIONS: list[type[Acceleration]] = [AttentionCache, BlockSkip, PivotAtten
 
 
 class Attachable(Protocol):
-    """What can be put on a model: an acceleration, or something that only looks."""
+    """What can be attached to a model: an acceleration or a recorder."""
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None: ...
 

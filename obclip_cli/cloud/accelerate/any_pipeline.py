@@ -1,4 +1,4 @@
-"""The accelerations on a pipeline of one's own, called as it always is."""
+"""The accelerations on any UNet pipeline of diffusers, through its usual call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Give a module a `forward` of its own for a while; its class stays as it is."""
+"""Replace the `forward` of a module's instance for a while; its class is not changed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ Forward = Callable[..., Any]
 
 
 class Overrides:
-    """Instance `forward`s put on modules, to be taken off together."""
+    """Replaced `forward`s of module instances, restored together."""
 
     def __init__(self) -> None:
         self._before: list[tuple[nn.Module, Forward | None]] = []
