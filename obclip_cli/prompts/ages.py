@@ -1,8 +1,9 @@
-"""Ages in figures and number words: "18-year-old", "aged 70", "in her forties"."""
+"""Ages in figures and number words: "18-year-old", "aged 70", "in her forties", "mid - 4 0 s"."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
@@ -14,12 +15,21 @@ COUNTED = {word: n for n, word in enumerate(UNITS + TEENS, start=1)} | {
 COUNTED |= {f"{ten}{joint}{unit}": COUNTED[ten] + COUNTED[unit] for ten in TENS for unit in UNITS for joint in "- "}
 
 _words = "|".join(sorted(COUNTED, key=len, reverse=True)).replace(" ", r"\s+")
-_number = rf"(?P<number>\d{{1,3}}|{_words})"
+_figures = r"\d(?:\s?\d){0,2}"  # some tools put spaces between digits: "2 3 years old"
+_number = rf"(?P<number>{_figures}|{_words})"
 _gap = r"(?:\s*-\s*|\s+|)"
-_years = rf"{_gap}(?:year|yr|month|week|day)s?\.?{_gap}(?:olds?|of\s+age)|{_gap}(?:y\s*/\s*o|yo|y\.o\.)"
-_aged = rf"(?:aged|age\s+of|age)\s+(?:about\s+|around\s+|over\s+)?{_number.replace('number', 'aged')}"
-PHRASE = re.compile(rf"(?<![\w-])(?:{_number}(?:{_years})|{_aged})(?![\w-])", re.IGNORECASE)
-_decade = rf"(?:{'|'.join(DECADES)}|[1-9]0['’]?s)"
+_about = r"(?:about|around|approximately|roughly|almost|nearly|over)\s+"
+_years = (
+    rf"{_gap}(?:year|yr|month|week|day)s?\.?{_gap}(?:olds?|of\s+age)"
+    r"|\s?(?:y\s*/\s*o\b|yo\b|y\.\s?o\.)|\s?\+(?=\s+\w|\s*,|\s*$)|\s?-?\s?something\b"
+)
+_aged = (
+    r"(?<!ice\s)(?<!stone\s)(?<!iron\s)(?<!golden\s)(?:aged|ages?(?:\s+of)?|age\s*:)\s+"
+    rf"(?:{_about}|between\s+)?{_number.replace('number', 'aged')}(?:\s*(?:-|to|and)\s*(?:{_figures}))?"
+)
+_start = r"(?<![\w-])(?<!\d\s)"
+PHRASE = re.compile(rf"{_start}(?:(?:{_about})?{_number}(?:{_years})|{_aged})(?![\w-])", re.IGNORECASE)
+_decade = rf"(?:{'|'.join(DECADES)}|[1-9]\s?0\s?['’]?\s?s)"
 DECADE = re.compile(
     rf"(?:(?:(?<=\bin\shis\s)|(?<=\bin\sher\s)|(?<=\bin\stheir\s)){_decade}"
     rf"|(?<!\bthe\s)(?<![\w-])(?:early|mid|middle|late)(?:\s*-\s*|\s+){_decade})(?![\w-])",
@@ -29,27 +39,28 @@ DECADE = re.compile(
 
 @dataclass(frozen=True)
 class Age:
-    """A stretch that says an age; decades and plurals ("18-year-olds") are told apart."""
+    """A stretch that says an age: in years ("18-year-old"), as "aged 18", or by its decade."""
 
     start: int
     end: int
     years: int
-    decade: bool = False
+    kind: Literal["years", "aged", "decade"]
 
 
 def ages(prompt: str) -> Iterator[Age]:
     """All ages in the prompt. Those in months, weeks and days count as 0 years; a decade counts as its middle."""
     for match in PHRASE.finditer(prompt):
-        number = match["number"] or match["aged"]
-        years = _count(number)
-        yield Age(
-            match.start(), match.end(), 0 if re.search(r"month|week|day", match.group(), re.IGNORECASE) else years
-        )
+        number = count(match["number"] or match["aged"])
+        if number is not None:
+            young = re.search(r"month|week|day", match.group(), re.IGNORECASE)
+            yield Age(match.start(), match.end(), 0 if young else number, "years" if match["number"] else "aged")
     for match in DECADE.finditer(prompt):
-        word = re.split(r"[\s-]+", match.group().lower())[-1]
-        start = DECADES.get(word) or int(re.sub(r"\D", "", word))
-        yield Age(match.start(), match.end(), start + 5, decade=True)
+        figures = re.sub(r"\D", "", match.group())
+        start = int(figures) if figures else DECADES[re.split(r"[\s-]+", match.group().lower())[-1]]
+        yield Age(match.start(), match.end(), start + 5, "decade")
 
 
-def _count(number: str) -> int:
-    return int(number) if number.isdecimal() else COUNTED[" ".join(number.lower().split())]
+def count(number: str) -> int | None:
+    """The number that figures or a number word say; None for other words."""
+    figures = re.sub(r"\s", "", number)
+    return int(figures) if figures.isdecimal() else COUNTED.get(" ".join(number.lower().split()))

@@ -1,16 +1,18 @@
 """A prompt in canonical words, so that a user's own spelling never reaches the cloud (arXiv 2510.04153, Theorem 1)."""
 
+import re
 import unicodedata
 
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.articles import agree
 from obclip_cli.prompts.detect import Detector, Span, detect, said_values
 from obclip_cli.prompts.forms import Taxonomy
-from obclip_cli.prompts.readings import read
+from obclip_cli.prompts.mentions import find_mentions
 
 Slot = tuple[int, str]  # (person, attribute)
 Assignment = dict[Slot, str]
 SETTLING_ROUNDS = 6
+NUMBERED = re.compile(r"\b(\d+\+?)((?:boy|girl|m[ae]n|wom[ae]n|male|female)s?)\b", re.IGNORECASE)  # "2girls"
 LEFT_OUT = "\0"  # stands where a word was left out; no prompt holds it
 
 
@@ -23,10 +25,10 @@ def settle(prompt: str, taxonomy: Taxonomy, find: Detector = detect) -> tuple[st
     Raises:
         UserError: it never settles, or a value that no candidate has cannot be left out.
     """
-    prompt = " ".join(unicodedata.normalize("NFKC", prompt).split())
+    prompt = NUMBERED.sub(r"\1 \2", " ".join(unicodedata.normalize("NFKC", prompt).split()))
     found = 0  # a word that is read must still be read in its canonical spelling, or its value would stay in sight
     for _ in range(SETTLING_ROUNDS):
-        prompt = _without_animal_gender(prompt, taxonomy)
+        prompt = _without_outside_origins(_without_animal_gender(prompt, taxonomy), taxonomy)
         spans = find(prompt, taxonomy)
         slots = find_slots(spans, taxonomy)
         _check_can_be_left_out(spans, slots, taxonomy)
@@ -103,9 +105,19 @@ def template(prompt: str, spans: list[Span]) -> tuple[object, ...]:
 
 def _without_animal_gender(prompt: str, taxonomy: Taxonomy) -> str:
     """ "a woman whose dog wags his tail": were she a man, "his" would be read as the man's. It becomes "its"."""
-    for reading in reversed(read(prompt, taxonomy)):
-        if reading.instead:
-            prompt = prompt[: reading.unit.start] + reading.instead + prompt[reading.unit.end :]
+    for mention in reversed(find_mentions(prompt, taxonomy)):
+        if mention.instead:
+            prompt = prompt[: mention.unit.start] + mention.instead + prompt[mention.unit.end :]
+    return prompt
+
+
+def _without_outside_origins(prompt: str, taxonomy: Taxonomy) -> str:
+    """ "a woman from Mexico" is "a woman": no candidate has that origin, and "from" would show the gap."""
+    for mention in reversed(find_mentions(prompt, taxonomy)):
+        said = zip(mention.form.carries, mention.values, strict=True)
+        if mention.phrase and all(value not in taxonomy.attributes[attribute] for attribute, value in said):
+            start, end = mention.phrase
+            prompt = prompt[:start].rstrip() + prompt[end:]
     return prompt
 
 

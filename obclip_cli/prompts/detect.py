@@ -1,12 +1,14 @@
 """Find the sensitive attributes that a prompt states, by rules (arXiv 2510.04153, Section 4.1)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.forms import Form, Taxonomy, Values
-from obclip_cli.prompts.readings import Reading, read
+from obclip_cli.prompts.forms import Taxonomy, Values
+from obclip_cli.prompts.mentions import Mention, find_mentions
+from obclip_cli.prompts.nouns import describes_no_person
+from obclip_cli.prompts.sentence import cut
 
 Detector = Callable[[str, Taxonomy], list["Span"]]
 
@@ -17,6 +19,7 @@ class Span:
 
     Attributes:
         attributive: it stands before its noun, as "old" in "an old man".
+        weak: any other word about the person counts before it, as before "actor".
     """
 
     start: int
@@ -26,6 +29,7 @@ class Span:
     values: Values
     person: int
     attributive: bool = False
+    weak: bool = False
 
 
 def detect(prompt: str, taxonomy: Taxonomy) -> list[Span]:
@@ -37,22 +41,27 @@ def detect(prompt: str, taxonomy: Taxonomy) -> list[Span]:
     Raises:
         UserError: one person has two different values of one attribute.
     """
-    found = read(prompt, taxonomy)
-    spans = _spans(prompt, [reading for reading in found if reading.anchor is not None])
-    said_values(spans, taxonomy)
-    return spans
+    found = find_mentions(prompt, taxonomy)
+    spans = _spans(prompt, [mention for mention in found if mention.anchor is not None])
+    said = said_values(spans, taxonomy)
+    return [_agreeing(span, said, taxonomy) if span.weak else span for span in spans]
 
 
-def _spans(prompt: str, readings: list[Reading]) -> list[Span]:
+def _agreeing(span: Span, said: dict[tuple[int, str], str], taxonomy: Taxonomy) -> Span:
+    """A word that is used of all genders, with what other words say of its person."""
+    return replace(span, values=tuple(said[span.person, a] for a in taxonomy.form(span.form).carries))
+
+
+def _spans(prompt: str, mentions: list[Mention]) -> list[Span]:
     """Number the persons in the order in which something is said of them."""
     numbers: dict[int, int] = {}
     spans = []
-    for reading in readings:
-        assert reading.anchor is not None
-        person = numbers.setdefault(reading.anchor, len(numbers))
-        start, end = reading.unit.start, reading.unit.end
-        span = Span(start, end, prompt[start:end], reading.form.name, reading.values, person, reading.attributive)
-        spans.append(span)
+    for mention in mentions:
+        assert mention.anchor is not None
+        person = numbers.setdefault(mention.anchor, len(numbers))
+        start, end = mention.unit.start, mention.unit.end
+        text, name = prompt[start:end], mention.form.name
+        spans.append(Span(start, end, text, name, mention.values, person, mention.attributive, mention.weak))
     return spans
 
 
@@ -67,12 +76,12 @@ def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], 
     """
     said: dict[tuple[int, str], str] = {}
     ranks: dict[tuple[int, str], int] = {}
-    for span in sorted(spans, key=lambda span: _rank(taxonomy.form(span.form))):
+    for span in sorted(spans, key=lambda span: _rank(span, taxonomy)):
         form = taxonomy.form(span.form)
         for attribute, value in zip(form.carries, span.values, strict=True):
             slot = (span.person, attribute)
-            before, rank = said.setdefault(slot, value), ranks.setdefault(slot, _rank(form))
-            if before == value or rank != _rank(form) or form.use == "pronoun":
+            before, rank = said.setdefault(slot, value), ranks.setdefault(slot, _rank(span, taxonomy))
+            if before == value or rank != _rank(span, taxonomy) or form.use == "pronoun":
                 continue
             if not (form.combines and span.attributive):
                 raise UserError(
@@ -83,16 +92,39 @@ def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], 
     return said
 
 
-def _rank(form: Form) -> int:
+def _rank(span: Span, taxonomy: Taxonomy) -> int:
+    form = taxonomy.form(span.form)
+    if span.weak:
+        return 3
     if form.use == "pronoun":
         return 2
     return 1 if form.written_as else 0
 
 
 def records(spans: list[Span], taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """One record for every attribute of every span: start, end, text, attribute, value."""
+    """One record for every attribute of every span: start, end, text, attribute, value.
+
+    Words that are used of all genders are hidden with their partners, but say no value: "actor" has no record.
+    """
     return [
         {"start": span.start, "end": span.end, "text": span.text, "attribute": attribute, "value": value}
         for span in spans
+        if not span.weak
         for attribute, value in zip(taxonomy.form(span.form).carries, span.values, strict=True)
     ]
+
+
+def unread_words(prompt: str, taxonomy: Taxonomy, spans: list[Span]) -> list[tuple[str, str]]:
+    """(word, attribute) of words that could say a value but are tied to no person: they stay in every candidate.
+
+    Words that plainly describe a thing or an animal are not among them ("old house", "a dog and his bone").
+    """
+    units, found = cut(prompt, taxonomy), []
+    read = {place for span in spans for place in range(span.start, span.end)}
+    for place, unit in enumerate(units):
+        if unit.start in read or not unit.meanings or describes_no_person(units, place):
+            continue
+        form = unit.meanings[0][0]
+        if unit.text not in form.only_before | form.before_own | form.unmarked:
+            found += [(unit.text, attribute) for attribute in form.carries]
+    return found

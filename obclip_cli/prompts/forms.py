@@ -7,7 +7,7 @@ from typing import Literal
 
 Values = tuple[str, ...]
 # How the words of a form are told from words that look like them; configs/privacy/taxonomy/paper.yaml explains each.
-Use = Literal["always", "adjective", "alone", "noun", "pronoun"]
+Use = Literal["always", "adjective", "alone", "noun", "pronoun", "after", "number", "place"]
 PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -20,6 +20,8 @@ class Form:
         written_as: instead of `words`, how the canonical text is put together from other forms: "{age} {man}".
         before_a_word: tells spellings apart that differ by what follows: "her dog" (his), "saw her" (him).
         only_before: spellings that count only before a person noun: "white".
+        before_own: spellings that count only before a noun that says the attribute too: "little girl".
+        unmarked: spellings that are used of all genders; any other word about the person counts before them: "actor".
         years: ages in numbers and decades that belong to a value, as (first, last) years.
         of_animals_too: words that animals share: "mother", "baby".
         combines: two of its words may describe one person: "British Asian".
@@ -35,6 +37,8 @@ class Form:
     before_a_word: bool | None = None
     written_as: str | None = None
     only_before: frozenset[str] = frozenset()
+    before_own: frozenset[str] = frozenset()
+    unmarked: frozenset[str] = frozenset()
     years: dict[Values, tuple[int, int]] = field(default_factory=dict)
     decades: bool = False
     of_animals_too: bool = False

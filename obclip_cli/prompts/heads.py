@@ -1,6 +1,7 @@
 """Whom an adjective describes: the noun it stands before, or the person it follows."""
 
 import re
+from dataclasses import replace
 
 from obclip_cli.prompts import english
 from obclip_cli.prompts.english import words
@@ -9,9 +10,15 @@ from obclip_cli.prompts.sentence import Unit
 Units = tuple[Unit, ...]
 COORDINATORS = frozenset({"and", "or", "&", ",", "/", "-"})
 SINGULAR = words("a an one another each every this that")
+PASSING = english.MODIFIERS | english.ADVERBS
+LONGEST_PHRASE = 6  # words after "male" or "female" among which its noun is looked for
 ARTICLES = english.DETERMINERS | english.NUMBERS | {"her", "his", "their", "my", "your", "our"}
-PLAIN_WORDS = 1  # unknown words that may stand between an adjective and its person: "old truck driver"
+PLAIN_WORDS = 2  # unknown words that may stand between an adjective and its person: "old truck driver"
 PARTICIPLE = re.compile(r"\w+(?:ing|ed)$")
+ADJECTIVE = re.compile(
+    r"\w{2,}(?:ful|ous|ive|less|able|ible|ish|like|some|esque|ical|ian|ic|al|ese|ary|ent|y|looking)$"
+)
+CLOSE_ADJECTIVE = re.compile(r"\w{2,}(?:ful|ous|ive|less|ish|esque|ical|looking)$")  # no noun ends so
 
 
 def at(units: Units, place: int) -> Unit | None:
@@ -27,6 +34,9 @@ def described(units: Units, place: int, *, strictly: bool = False) -> int | None
     """
     plain_words, lone = 0, None
     step = place + 1
+    following = at(units, step)
+    if strictly and following is not None and following.text in english.WORN:
+        return None  # "white haired", "black cloaked"
     while (unit := at(units, step)) is not None:
         if unit.kind == "person":
             return _end_of_compound(units, step, strictly=strictly)
@@ -37,7 +47,7 @@ def described(units: Units, place: int, *, strictly: bool = False) -> int | None
                 break
         elif unit.kind == "adjective":
             lone = step if reads_alone(units, step) else lone
-        elif unit.text in english.MODIFIERS or (PARTICIPLE.match(unit.text) and not plain_words) or "-" in unit.text:
+        elif _passes(unit, strictly) or (PARTICIPLE.match(unit.text) and not plain_words):
             pass
         elif unit.kind in ("animal", "thing", "word") and not strictly and plain_words < PLAIN_WORDS:
             if unit.kind != "word" and not _is_agent(at(units, step + 1)):
@@ -62,8 +72,40 @@ def _repeats_article(units: Units, place: int) -> bool:
 def _is_modifier(unit: Unit | None, *, strictly: bool = False) -> bool:
     if unit is None:
         return False
-    participle = PARTICIPLE.match(unit.text) is not None and unit.kind == "word"
-    return unit.kind == "adjective" or unit.text in english.MODIFIERS | english.ADVERBS or (participle and not strictly)
+    participle = unit.kind == "word" and (PARTICIPLE.match(unit.text) is not None or _like_an_adjective(unit, strictly))
+    return unit.kind == "adjective" or unit.text in PASSING or (participle and not strictly)
+
+
+def _passes(unit: Unit, strictly: bool) -> bool:
+    """Whether a word between an adjective and its person is an adjective or an adverb itself."""
+    return unit.text in PASSING or "-" in unit.text or _like_an_adjective(unit, strictly)
+
+
+def _like_an_adjective(unit: Unit, strictly: bool) -> bool:
+    """Whether an unknown word has an adjective's ending; strictly, one that no noun has."""
+    return unit.kind == "word" and (CLOSE_ADJECTIVE if strictly else ADJECTIVE).match(unit.text) is not None
+
+
+def with_implied_persons(units: Units) -> Units:
+    """The units, with unknown words made persons where "male" or "female" describes them: "a female warlock"."""
+    implied = {place for step, unit in enumerate(units) if (place := _implied(units, step)) is not None and unit}
+    return tuple(replace(unit, kind="person") if place in implied else unit for place, unit in enumerate(units))
+
+
+def _implied(units: Units, place: int) -> int | None:
+    """The last word of the noun phrase that a word for a sex begins, unless a thing, an animal or a person is in it."""
+    if units[place].kind != "adjective" or not names_a_sex(units[place]):
+        return None
+    last, step = None, place + 1
+    while (unit := at(units, step)) is not None and step - place <= LONGEST_PHRASE:
+        if unit.kind in ("person", "animal", "thing"):
+            return None
+        if unit.kind in ("function", "mark", "pronoun") or (last is not None and PARTICIPLE.match(unit.text)):
+            break
+        if unit.kind == "word" and unit.text not in PASSING and unit.text[0].isalpha():
+            last = None if PARTICIPLE.match(unit.text) else step
+        step += 1
+    return last
 
 
 def _is_person(unit: Unit | None) -> bool:

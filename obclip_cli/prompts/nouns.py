@@ -3,7 +3,7 @@
 from obclip_cli.prompts import english
 from obclip_cli.prompts.english import words
 from obclip_cli.prompts.forms import Form
-from obclip_cli.prompts.heads import Units, at
+from obclip_cli.prompts.heads import PARTICIPLE, Units, at
 
 PLACES = words("restroom restrooms bathroom bathrooms washroom washrooms toilet toilets lavatory urinal urinals")
 YOUNG_ANIMALS = words("calf calves cub cubs foal foals lamb lambs fawn ducklings goslings joey piglets chicks")
@@ -12,14 +12,47 @@ OWN = words("its it's her his their")
 APOSTROPHES = frozenset({"'s", "’s", "'", "’"})
 
 
+PIECES = words("king kings queen queens bishop bishops knight knights")
+
+
+def is_of_chess(units: Units, place: int) -> bool:
+    """Whether a word names a piece of chess or its colour: "a black bishop on a chess board"."""
+    if not any(unit.text.startswith(("chess", "checkmate")) for unit in units):
+        return False
+    near = {unit.text for unit in units[place : place + 2]}
+    return bool(near & PIECES)
+
+
 def means_a_person(units: Units, place: int, form: Form) -> bool:
     """Whether the noun at a place is a person."""
     following = at(units, place + 1)
     if following is not None and "gender" not in form.carries and following.kind in ("thing", "animal"):
         return False
-    if _is_made_for(units, place):
+    if _is_made_for(units, place) or _names_an_animal(units, place):
+        return False
+    if units[place].text in form.unmarked and not _ends_a_phrase(units, place):
         return False
     return not (form.of_animals_too and _is_an_animal(units, place))
+
+
+def _names_an_animal(units: Units, place: int) -> bool:
+    """A kind of animal called after a person: "king penguin", "monk seal"; but not "a woman dog walker"."""
+    following, after = at(units, place + 1), at(units, place + 2)
+    if following is None or following.kind != "animal" or units[place].text not in english.SPECIES_FIRST:
+        return False
+    return after is None or not (after.kind == "person" or PARTICIPLE.match(after.text))
+
+
+def _ends_a_phrase(units: Units, place: int) -> bool:
+    """Whether no noun follows that the word would only describe: not "hero suit", "actor friend", "god rays"."""
+    following = at(units, place + 1)
+    if following is None or following.kind in ("mark", "function", "pronoun", "adjective"):
+        return True
+    if following.kind != "word" or units[place].text in english.MODIFIERS:
+        return False
+    return PARTICIPLE.match(following.text) is not None or (
+        following.text.endswith("s") and not following.text.endswith("ss")
+    )
 
 
 def _is_made_for(units: Units, place: int) -> bool:
@@ -70,8 +103,29 @@ def _follows_an_animal(units: Units, place: int) -> bool:
     """Whether an animal, and no person, was named before and the word is tied to it."""
     before = units[:place]
     animals = [unit for unit in before if unit.kind == "animal"]
-    persons = [u for u in before if u.kind == "person" and not any(form.of_animals_too for form, _ in u.meanings)]
+    persons = [
+        unit
+        for unit in before
+        if unit.kind == "person"
+        and unit.text not in english.ALSO_THINGS
+        and not any(form.of_animals_too for form, _ in unit.meanings)
+    ]
     if not animals or persons:
         return False
     near = {unit.text for unit in before[-3:]}
     return bool(near & OWN) or (bool(near & {"and", "with"}) and animals[-1].text not in PETS)
+
+
+def describes_no_person(units: Units, place: int) -> bool:
+    """Whether a word plainly says something of a thing or an animal: "old house", "a baby elephant", "his" of a dog."""
+    unit = units[place]
+    if unit.kind == "pronoun":
+        return any(other.kind == "animal" for other in units)
+    if is_of_chess(units, place) or _names_an_animal(units, place) or _is_made_for(units, place):
+        return True
+    for step in range(place + 1, min(place + 5, len(units))):
+        if units[step].kind in ("thing", "animal"):
+            return True
+        if units[step].kind in ("function", "mark", "person"):
+            break
+    return any(form.of_animals_too for form, _ in unit.meanings) and _is_an_animal(units, place)

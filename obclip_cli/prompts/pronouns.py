@@ -11,7 +11,7 @@ from obclip_cli.prompts.heads import Units, at
 from obclip_cli.prompts.sentence import Unit
 
 ANIMAL = None
-NO_OBJECT = english.FUNCTION_WORDS - {"her", "his", "all", "both"} | english.ADVERBS
+NO_OBJECT = english.FUNCTION_WORDS - {"all", "both"} | english.ADVERBS | {"her", "his"}
 SEEING = words("see sees saw seen watch watches watched watching hear hears heard help helps let lets make makes")
 BARE_VERBS = words("eat drink play sleep walk run sit stand work cook swim dance sing fall jump ride read speak win")
 POSSESSED = words("own two three four other first second new old")
@@ -35,6 +35,11 @@ def antecedent(units: Units, place: int, persons: list[int], gendered: list[int]
     """
     animals = [step for step, unit in enumerate(units) if unit.kind == "animal"]
     before = [step for step in persons if step < place]
+    subject = _pronoun_subject(units, place)
+    if subject is not None:  # "he kissed her": somebody else
+        other = antecedent(units, subject, persons, gendered)
+        others = [step for step in before if step in gendered and step != other]
+        return others[-1] if others else unnamed(place)
     if not before:
         return _looking_ahead(place, persons, animals)
     animal_first = any(step < before[0] for step in animals)
@@ -76,6 +81,14 @@ def is_object(units: Units, place: int) -> bool:
     return any(form.before_a_word is False for form, _ in units[place].meanings) and not stands_before_a_noun(
         units, place
     )
+
+
+def _pronoun_subject(units: Units, place: int) -> int | None:
+    """The place of the pronoun that is the subject where an object pronoun stands, if its verb stands between."""
+    if not is_object(units, place):
+        return None
+    subjects = [step for step in range(place) if units[step].text in ("he", "she")]
+    return subjects[-1] if subjects and _is_subject_of(units, subjects[-1], place) else None
 
 
 def _is_subject_of(units: Units, noun: int, place: int) -> bool:

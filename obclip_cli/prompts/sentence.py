@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from obclip_cli.prompts import english
-from obclip_cli.prompts.ages import ages
+from obclip_cli.prompts.ages import Age, ages
 from obclip_cli.prompts.forms import Form, Taxonomy, Values
+from obclip_cli.prompts.names import find_names
 
-WORD = re.compile(r"(?<=\w)['’]s\b|\w+(?:[-'’]\w+)*|[^\w\s]")
-LEAD = re.compile(r"(?<![\w-])\w+")
+# Digits may stand apart: "2 3".
+WORD = re.compile(r"(?<=\w)['’]s\b|\d(?:\s\d)+(?!\w)|\w+(?:[-'’]\w+)*|[^\w\s]")
+LEAD = re.compile(r"(?<![\w-])\w+|(?<=half-)\w+|(?<=part-)\w+", re.IGNORECASE)
+PARTLY = re.compile(r"(?<![\w-])(?:half|part|quarter)[\s-]+$", re.IGNORECASE)
+LOOKING = r"(?:-(?:looking|born|descended|appearing|presenting))"
 PROFESSION = re.compile(r"[a-z]{3,}(?:ologist|ographer|ician|icist|sperson|speople|worker|keeper|maker)s?")
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("function", english.FUNCTION_WORDS),
@@ -41,7 +45,7 @@ class Unit:
         return next((meaning for meaning in self.meanings if meaning[0].use == use), None)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def cut(prompt: str, taxonomy: Taxonomy) -> tuple[Unit, ...]:
     """All units of a prompt, left to right."""
     result: list[Unit] = []
@@ -53,22 +57,34 @@ def cut(prompt: str, taxonomy: Taxonomy) -> tuple[Unit, ...]:
 
 
 def _spelled(prompt: str, taxonomy: Taxonomy) -> Iterator[Unit]:
-    """The spellings of the taxonomy, its lookalikes (as plain words), and ages in years."""
+    """Names (as persons), the spellings of the taxonomy, its lookalikes (as plain words), and ages in years."""
     taken: set[int] = set()
+    for name in find_names(prompt, taxonomy.meanings):
+        taken |= {*range(name.start, name.end)}
+        yield Unit(name.start, name.end, _plain(name.text), "person")
     for age in ages(prompt):
-        meanings = tuple(
-            (form, values)
-            for form in taxonomy.forms
-            if form.decades == age.decade and (values := form.values_at(age.years))
-        )
+        meanings = _of_age(age, taxonomy)
         if meanings and taken.isdisjoint(range(age.start, age.end)):
             taken |= {*range(age.start, age.end)}
             yield Unit(age.start, age.end, _plain(prompt[age.start : age.end]), _kind(meanings), meanings)
     for match in _known(prompt, taxonomy):
         if taken.isdisjoint(range(*match.span())):
-            text = _plain(match.group())
-            meanings = tuple(taxonomy.meanings.get(text, ()))
-            yield Unit(match.start(), match.end(), text, _kind(meanings) if meanings else _plain_kind(text), meanings)
+            text = re.sub(r"\s*-\s*", "-", _plain(match.group()))
+            meanings = tuple(taxonomy.meanings.get(re.sub(rf"{LOOKING}$", "", text), ()))
+            partly = PARTLY.search(prompt[: match.start()]) if any(form.combines for form, _ in meanings) else None
+            start = partly.start() if partly else match.start()
+            yield Unit(start, match.end(), text, _kind(meanings) if meanings else _plain_kind(text), meanings)
+
+
+def _of_age(age: Age, taxonomy: Taxonomy) -> tuple[tuple[Form, Values], ...]:
+    """What an age can say; "aged 70" stands after its person, where the taxonomy has a form for that."""
+    said = tuple(
+        (form, values)
+        for form in taxonomy.forms
+        if form.decades == (age.kind == "decade") and form.use != "number" and (values := form.values_at(age.years))
+    )
+    after = tuple(meaning for meaning in said if meaning[0].use == "after")
+    return after if after and age.kind == "aged" else said
 
 
 def _known(prompt: str, taxonomy: Taxonomy) -> Iterator[re.Match[str]]:
@@ -87,7 +103,9 @@ def _patterns(taxonomy: Taxonomy) -> dict[str, re.Pattern[str]]:
     joints = {word: r"\s+" for word in taxonomy.meanings} | {word: r"[\s-]+" for word in taxonomy.lookalikes}
     by_lead: dict[str, list[str]] = {}
     for word in sorted(joints, key=len, reverse=True):
-        pattern = re.escape(word).replace(r"\ ", joints[word]).replace("'", "['’]")
+        pattern = re.escape(word).replace(r"\ ", joints[word]).replace(r"\-", r"\s*-\s*").replace("'", "['’]")
+        if any(form.combines for form, _ in taxonomy.meanings.get(word, ())):
+            pattern += LOOKING + "?"
         by_lead.setdefault(re.split(r"\W", word)[0], []).append(pattern)
     return {lead: re.compile(rf"(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE) for lead, words in by_lead.items()}
 

@@ -18,7 +18,7 @@ Spaces = dict[str, tuple[str, ...]]
 TOP_KEYS = {"attributes", "outside", "forms", "lookalikes", "reveals"}
 FORM_KEYS = {
     *("carries", "words", "also", "rows", "years", "decades", "use", "position", "names_a_person", "before_a_word"),
-    *("written_as", "only_before", "of_animals_too", "combines"),
+    *("written_as", "only_before", "before_own", "unmarked", "of_animals_too", "combines"),
 }
 
 
@@ -92,10 +92,11 @@ def _forms(path: Path, name: str, entry: dict[str, Any], spaces: Spaces, outside
     for row in entry["rows"]:
         cells = {values: [word.strip() for word in str(cell).split("|")] for values, cell in row.items()}
         for number, inflect in (("one", str), ("several", plural)):
-            inflected = {values: [inflect(word) for word in listed] for values, listed in cells.items()}
+            inflected = {values: [inflect(word.rstrip("*")) for word in listed] for values, listed in cells.items()}
             written_as = inflected.pop("as", [None])[0]
+            unmarked = [inflect(word[:-1]) for listed in cells.values() for word in listed if word.endswith("*")]
             first = {} if written_as else {values: listed[0] for values, listed in inflected.items()}
-            form = {**rest, "words": first, "written_as": written_as}
+            form = {**rest, "words": first, "written_as": written_as, "unmarked": unmarked}
             form["also"] = {values: listed[len(first) and 1 :] for values, listed in inflected.items()}
             yield _form(path, f"{name}: {written_as or '/'.join(first.values())} ({number})", form, spaces, outside)
 
@@ -127,6 +128,8 @@ def _form(path: Path, name: str, entry: dict[str, Any], spaces: Spaces, outside:
         before_a_word=entry.get("before_a_word"),
         written_as=written_as,
         only_before=frozenset(_flat(entry.get("only_before", []))),
+        before_own=frozenset(_flat(entry.get("before_own", []))),
+        unmarked=frozenset(_flat(entry.get("unmarked", []))),
         years=years,
         decades=bool(entry.get("decades")),
         of_animals_too=bool(entry.get("of_animals_too")),

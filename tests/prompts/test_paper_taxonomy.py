@@ -78,8 +78,10 @@ def test_adjectives_of_things_are_left_alone() -> None:
 @pytest.mark.parametrize("form", TAXONOMY.forms, ids=lambda form: form.name)
 def test_every_spelling_is_hidden_where_it_stands_for_a_person(form: Form) -> None:
     """None stays in sight, and none becomes canonical words that are read differently."""
-    frames = {"adjective": "a {} person", "pronoun": "a man, {} smiles"}
+    frames = {"adjective": "a {} person", "pronoun": "a man, {} smiles", "place": "a man from {}"}
+    frames |= {"after": "a man {}", "number": "a man, {}"}
     for word, _ in form.spellings():
-        found = build(frames.get(form.use, "a {}").format(word))
+        frame = "a {} boy" if word in form.before_own else frames.get(form.use, "a {}")
+        found = build(frame.format(word))
         assert found.slots or found.left_out, word
         assert_closed(found.prompts[0], len(found.prompts))

@@ -1,9 +1,11 @@
 """Read a prompt: which of its words say something about a person, and about whom."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 
 from obclip_cli.prompts import english
+from obclip_cli.prompts.after import Mention, said_after
 from obclip_cli.prompts.forms import Form, Taxonomy, Values
 from obclip_cli.prompts.heads import (
     COORDINATORS,
@@ -14,8 +16,9 @@ from obclip_cli.prompts.heads import (
     names_a_sex,
     reads_alone,
     stands_as_tag,
+    with_implied_persons,
 )
-from obclip_cli.prompts.nouns import means_a_person
+from obclip_cli.prompts.nouns import is_of_chess, means_a_person
 from obclip_cli.prompts.pronouns import antecedent, stands_before_a_noun, unnamed
 from obclip_cli.prompts.sentence import Unit, cut
 
@@ -23,40 +26,31 @@ NEUTER = {"himself": "itself", "herself": "itself", "his": "its", "hers": "its"}
 REACH = 3  # words between an adjective that is always read and its noun
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A unit that says values.
-
-    Attributes:
-        anchor: the place of the noun of its person, negative for somebody unnamed; None for a pronoun that means an
-            animal.
-        attributive: it stands before its noun.
-        instead: for a pronoun whose gender alone tells that it means an animal and not the person before it, the word
-            that says so without a gender.
-    """
-
-    unit: Unit
-    form: Form
-    values: Values
-    anchor: int | None
-    attributive: bool = False
-    instead: str = ""
-
-
-def read(prompt: str, taxonomy: Taxonomy) -> list[Reading]:
-    """All readings, left to right; pronouns that mean an animal are among them."""
-    units = cut(prompt, taxonomy)
+@lru_cache(maxsize=4096)  # every candidate of a prompt is read again
+def find_mentions(prompt: str, taxonomy: Taxonomy) -> tuple[Mention, ...]:
+    """All mentions, left to right; pronouns that mean an animal are among them."""
+    units = with_implied_persons(cut(prompt, taxonomy))
     nouns = {place: noun for place in range(len(units)) if (noun := _noun(units, place)) is not None}
     anchors = _anchors(units, nouns)
-    found = {place: Reading(units[place], *noun, anchors[place]) for place, noun in nouns.items()}
+    found = {
+        place: Mention(units[place], *noun, anchors[place], weak=units[place].text in noun[0].unmarked)
+        for place, noun in nouns.items()
+    }
     for place, unit in enumerate(units):
-        if place not in nouns and (reading := _adjective(unit, units, place, anchors)) is not None:
-            found[place] = reading
+        mention = _adjective(unit, units, place, anchors) or said_after(units, place, anchors, taxonomy)
+        if place not in nouns and mention is not None:
+            found[place] = mention
+    found = _without_needless(found)
     found |= _pronouns(units, taxonomy, anchors, found)
-    found = {place: _of_pronoun(reading, found, units) for place, reading in _apart(units, found).items()}
-    return [
-        found[place] for place in sorted(found) if found[place].anchor is not None or units[place].kind == "pronoun"
-    ]
+    found = {place: _of_pronoun(mention, found, units) for place, mention in _apart(units, found).items()}
+    kept = [p for p in sorted(found) if found[p].anchor is not None or units[p].kind == "pronoun"]
+    return tuple(found[place] for place in kept)
+
+
+def _without_needless(found: dict[int, Mention]) -> dict[int, Mention]:
+    """Without nouns of all genders that an adjective before them tells the gender of: "a female hero"."""
+    said = {(m.anchor, m.form.carries) for m in found.values() if m.attributive}
+    return {place: m for place, m in found.items() if not (m.weak and (m.anchor, m.form.carries) in said)}
 
 
 def _noun(units: Units, place: int) -> tuple[Form, Values] | None:
@@ -68,7 +62,7 @@ def _noun(units: Units, place: int) -> tuple[Form, Values] | None:
         return None
     noun, alone = unit.meaning("noun"), unit.meaning("alone")
     if noun is not None:
-        return noun if means_a_person(units, place, noun[0]) else None
+        return noun if means_a_person(units, place, noun[0]) and not is_of_chess(units, place) else None
     if alone is None or not reads_alone(units, place):
         return None
     before = follows_person(units, place) if names_a_sex(unit) else None
@@ -91,27 +85,43 @@ def _anchors(units: Units, nouns: dict[int, tuple[Form, Values]]) -> dict[int, i
     return anchors
 
 
-def _adjective(unit: Unit, units: Units, place: int, anchors: dict[int, int]) -> Reading | None:
+def _adjective(unit: Unit, units: Units, place: int, anchors: dict[int, int]) -> Mention | None:
     """The unit as something said of a person that another word names."""
     if (always := unit.meaning("always")) is not None:
-        return Reading(
+        return Mention(
             unit, *_in_context(always, unit, units, place), *_always_anchor(always[0], units, place, anchors)
         )
     adjective = unit.meaning("adjective")
     if adjective is None:
         return None
-    strictly = unit.text in adjective[0].only_before
+    strictly = unit.text in adjective[0].only_before | adjective[0].before_own
     head = described(units, place, strictly=strictly)
+    if unit.text in adjective[0].before_own and not (
+        head is not None and _says_too(units[place + 1 : head + 1], adjective[0])
+    ):
+        return None
+    if strictly and is_of_chess(units, place):
+        return None
     if head is not None:
-        return Reading(unit, *adjective, anchors[head], attributive=True) if head in anchors else None
+        return Mention(unit, *adjective, anchors[head], attributive=True) if head in anchors else None
     if strictly:
         return None
     head = follows_person(units, place)
     if head is not None and (head in anchors or units[head].kind == "pronoun" or units[head].text == "they"):
-        return Reading(unit, *adjective, anchors.get(head, head))
+        if unit.meaning("after") is None or units[place - 1].text in english.COPULAS | english.ADVERBS:
+            return Mention(unit, *adjective, anchors.get(head, head))
+        return None  # not "a man young", but "a man aged 25"
+    if unit.meaning("after") is not None and any(p < place for p in anchors):
+        return None
     if stands_as_tag(units, place) and _is_about_persons(units, anchors):
-        return Reading(unit, *adjective, _nearest(place, anchors))
+        return Mention(unit, *adjective, _nearest(place, anchors))
     return None
+
+
+def _says_too(units: Units, form: Form) -> bool:
+    """Whether a noun says an attribute of the form itself, as "girl" says an age."""
+    nouns = [other for unit in units if unit.kind == "person" for other, _ in unit.meanings]
+    return any(set(other.carries) & set(form.carries) for other in nouns)
 
 
 def _is_about_persons(units: Units, anchors: dict[int, int]) -> bool:
@@ -149,9 +159,9 @@ def _in_context(meaning: tuple[Form, Values], unit: Unit, units: Units, place: i
 
 
 def _pronouns(
-    units: Units, taxonomy: Taxonomy, anchors: dict[int, int], found: dict[int, Reading]
-) -> dict[int, Reading]:
-    pronouns: dict[int, Reading] = {}
+    units: Units, taxonomy: Taxonomy, anchors: dict[int, int], found: dict[int, Mention]
+) -> dict[int, Mention]:
+    pronouns: dict[int, Mention] = {}
     for place, unit in enumerate(units):
         meaning = unit.meaning("pronoun")
         if meaning is None:
@@ -168,7 +178,7 @@ def _pronouns(
         instead = ""
         if any(u.kind == "animal" for u in units[:place]) and said.get(anchor, values[0]) != values[0]:
             anchor, instead = None, "its" if form.before_a_word else NEUTER.get(unit.text, "it")
-        pronouns[place] = Reading(unit, form, values, anchor, instead=instead)
+        pronouns[place] = Mention(unit, form, values, anchor, instead=instead)
     return pronouns
 
 
@@ -186,7 +196,7 @@ def _fitting(meaning: tuple[Form, Values], units: Units, place: int, taxonomy: T
     return (others[0], values) if others else meaning
 
 
-def _apart(units: Units, found: dict[int, Reading]) -> dict[int, Reading]:
+def _apart(units: Units, found: dict[int, Mention]) -> dict[int, Mention]:
     """Give "young" of "young and old women" a person of its own: adjectives of one kind that and, or join."""
     attributive = [p for p in sorted(found) if found[p].attributive and found[p].form.use == "adjective"]
     for first, second in itertools.pairwise(attributive):
@@ -199,7 +209,7 @@ def _apart(units: Units, found: dict[int, Reading]) -> dict[int, Reading]:
     return found
 
 
-def _of_pronoun(reading: Reading, found: dict[int, Reading], units: Units) -> Reading:
+def _of_pronoun(reading: Mention, found: dict[int, Mention], units: Units) -> Mention:
     """What is said of "he" is said of his person."""
     anchor = reading.anchor
     if anchor is None or anchor < 0 or units[anchor].kind == "person" or anchor == -1:
