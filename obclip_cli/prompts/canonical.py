@@ -1,5 +1,6 @@
 """A prompt in canonical words, so that a user's own spelling never reaches the cloud (arXiv 2510.04153, Theorem 1)."""
 
+import itertools
 import re
 import unicodedata
 
@@ -11,7 +12,7 @@ from obclip_cli.prompts.mentions import find_mentions
 
 Slot = tuple[int, str]  # (person, attribute)
 Assignment = dict[Slot, str]
-SETTLING_ROUNDS = 6
+SETTLING_ROUNDS = 8
 NUMBERED = re.compile(r"\b(\d+\+?)((?:boy|girl|m[ae]n|wom[ae]n|male|female)s?)\b", re.IGNORECASE)  # "2girls"
 LEFT_OUT = "\0"  # stands where a word was left out; no prompt holds it
 
@@ -35,6 +36,9 @@ def settle(prompt: str, taxonomy: Taxonomy, find: Detector = detect) -> tuple[st
         if len(slots) < found:
             break
         found = sum(value in taxonomy.attributes[attribute] for (_, attribute), value in slots.items())
+        if (ordered := _in_order(prompt, spans, taxonomy)) != prompt:
+            prompt = ordered
+            continue
         settled = render(prompt, spans, slots, taxonomy)
         if settled == prompt:
             return prompt, spans
@@ -108,6 +112,21 @@ def _without_animal_gender(prompt: str, taxonomy: Taxonomy) -> str:
     for mention in reversed(find_mentions(prompt, taxonomy)):
         if mention.instead:
             prompt = prompt[: mention.unit.start] + mention.instead + prompt[mention.unit.end :]
+    return prompt
+
+
+def _in_order(prompt: str, spans: list[Span], taxonomy: Taxonomy) -> str:
+    """ "an asian young woman" as "a young asian woman": nobody writes the first, so it would tell of a "girl"."""
+    order = list(taxonomy.attributes)
+    for first, second in itertools.pairwise(spans):
+        forms = (taxonomy.form(first.form), taxonomy.form(second.form))
+        apart = prompt[first.end : second.start] != " " or first.person != second.person
+        if apart or any(
+            form.use != "adjective" or len(form.carries) != 1 or "gender" in form.carries for form in forms
+        ):
+            continue
+        if order.index(forms[0].carries[0]) > order.index(forms[1].carries[0]) and first.attributive:
+            return f"{prompt[: first.start]}{second.text} {first.text}{prompt[second.end :]}"
     return prompt
 
 

@@ -17,7 +17,7 @@ from obclip_cli.prompts.taxonomy import load_taxonomy
 TAXONOMY = load_taxonomy(taxonomy_path("paper"))
 EMOJI = load_taxonomy(taxonomy_path("emoji"))
 MID = "middle-aged"
-PUBLIC = Path(__file__).parents[1] / "data" / "public_prompts.jsonl"
+DATA = Path(__file__).parents[1] / "data"
 
 
 def build(prompt: str) -> CandidateSet:
@@ -31,8 +31,16 @@ def found(prompt: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("attribute", ["age", "ethnicity", "gender", "all"])
 def test_f1_on_242_public_prompts(attribute: str) -> None:
     """Labelled before any rule was written; at the first measurement of the rules 0.979, 0.990, 1.000, 0.993."""
-    scores = detection_scores(PUBLIC, lambda prompt: records(detect(prompt, TAXONOMY), TAXONOMY))
+    scores = detection_scores(DATA / "public_prompts.jsonl", lambda prompt: records(detect(prompt, TAXONOMY), TAXONOMY))
     assert scores.set_index("attribute").loc[attribute, "f1"] >= 0.97
+
+
+def test_f1_on_79_public_prompts_that_were_read_after_the_rules_were_written() -> None:
+    """First measured: age 0.970, ethnicity 0.889 (of 4 labels), gender 0.986, all 0.978."""
+    scores = detection_scores(
+        DATA / "held_out_prompts.jsonl", lambda prompt: records(detect(prompt, TAXONOMY), TAXONOMY)
+    )
+    assert scores.set_index("attribute").loc["all", "f1"] >= 0.97
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,8 @@ def test_other_words_decide_the_gender_of_a_word_for_all() -> None:
         ("a girl from Mexico with a hat", "an old man with a hat"),
         ("a woman of Mexican descent", "a man"),
         ("an actor", "a female actor"),
+        ("a korean girl", "a young asian woman"),
+        ("an asian old man", "an old asian man"),
     ],
 )
 def test_grammar_of_what_is_made(typed: str, one: str) -> None:
