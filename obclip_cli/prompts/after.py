@@ -13,7 +13,7 @@ ORIGINS = words("descent origin origins heritage ancestry ethnicity extraction b
 LOOKS = words("features looks appearance facial")
 OF_BIRTH = words("born raised native hailing hails comes coming originally grew immigrant immigrants")
 AGES = range(3, 111)
-NEARLY = words("about around nearly almost only just over now turning turned")
+NEARLY = words("about around nearly almost only just over under now turning turned")
 ENDS = words(", ) . ; ! | -")
 
 
@@ -79,12 +79,14 @@ def _from_a_place(
         if adjective is None or head is None or not adjective.words:
             return None
         return Mention(unit, adjective, meaning[1], anchors[head], attributive=True)
-    while (word := at(units, step - 1)) is not None and (
-        word.text in OF_BIRTH | english.AUXILIARIES or word.text in ("and", "up")
+    while (
+        (word := at(units, step - 1)) is not None
+        and (word.text in OF_BIRTH | english.AUXILIARIES or word.text in ("and", "up"))
+        and step - 1 not in anchors
     ):
         step -= 1
-    birth = {u.text for u in units[step:place]} & OF_BIRTH
     person = step - 1
+    birth = {unit.text for unit in units[max(person, 0) : place]} & OF_BIRTH
     if person not in anchors and (word is None or word.text not in ("he", "she", "they")):
         return None
     if preposition.text != "from" and not birth:
@@ -105,7 +107,7 @@ def _age_in_figures(units: Units, place: int, anchors: dict[int, int], taxonomy:
         step -= 1
     if unit is None or values is None:
         return None
-    if unit.text in english.COPULAS or step < place - 1:
+    if unit.text not in (",", "(", "of") and (unit.text in english.COPULAS or step < place - 1):
         step -= unit.text in english.COPULAS
         while (unit := at(units, step)) is not None and unit.text in ("who", "that"):
             step -= 1

@@ -20,8 +20,8 @@ _number = rf"(?P<number>{_figures}|{_words})"
 _gap = r"(?:\s*-\s*|\s+|)"
 _about = r"(?:about|around|approximately|roughly|almost|nearly|over)\s+"
 _years = (
-    rf"{_gap}(?:year|yr|month|week|day)s?\.?{_gap}(?:olds?|of\s+age)"
-    r"|\s?(?:y\s*/\s*o\b|yo\b|y\.\s?o\.)|\s?\+(?=\s+\w|\s*,|\s*$)|\s?-?\s?something\b"
+    rf"{_gap}(?:year|yr|month|week|day)s?\.?{_gap}(?:olds?|young|of\s+age)"
+    r"|\s?(?:y\s*/\s*o\b|yo\b|y\.\s?o\.)|\s?\+(?=\s+\w|\s*,|\s*$)|\s?-?\s?(?:something|ish)\b"
 )
 _aged = (
     r"(?<!ice\s)(?<!stone\s)(?<!iron\s)(?<!golden\s)(?:aged|ages?(?:\s+of)?|age\s*:)\s+"
@@ -39,12 +39,13 @@ DECADE = re.compile(
 
 @dataclass(frozen=True)
 class Age:
-    """A stretch that says an age: in years ("18-year-old"), as "aged 18", or by its decade."""
+    """A stretch that says an age: in years ("18-year-old", plural "18-year-olds"), as "aged 18", or by its decade."""
 
     start: int
     end: int
     years: int
     kind: Literal["years", "aged", "decade"]
+    plural: bool = False
 
 
 def ages(prompt: str) -> Iterator[Age]:
@@ -53,7 +54,9 @@ def ages(prompt: str) -> Iterator[Age]:
         number = count(match["number"] or match["aged"])
         if number is not None:
             young = re.search(r"month|week|day", match.group(), re.IGNORECASE)
-            yield Age(match.start(), match.end(), 0 if young else number, "years" if match["number"] else "aged")
+            kind: Literal["years", "aged"] = "years" if match["number"] else "aged"
+            plural = match.group().lower().endswith("olds")
+            yield Age(match.start(), match.end(), 0 if young else number, kind, plural)
     for match in DECADE.finditer(prompt):
         figures = re.sub(r"\D", "", match.group())
         start = int(figures) if figures else DECADES[re.split(r"[\s-]+", match.group().lower())[-1]]

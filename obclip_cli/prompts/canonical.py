@@ -70,14 +70,15 @@ def render(prompt: str, spans: list[Span], assignment: Assignment, taxonomy: Tax
         text = _join(text, prompt[end : span.start])
         end = span.end
         if not _is_adjective(span, taxonomy):
-            text = agree(text, word := taxonomy.word(form, said, left_out=left_out)) + word
+            word = taxonomy.word(form, said, left_out=left_out)
+            text = agree(text, word) + word if word else text.rstrip(" ") + LEFT_OUT
             continue
         before[span.person] = left_out | {*form.carries}
         if set(form.carries) <= left_out:  # "a young teenage girl" is a young woman
             text = text.rstrip(" ,") + LEFT_OUT
         else:
             text = agree(text, word := taxonomy.word(form, said)) + word
-    return _join(text, prompt[end:])
+    return _join(text, prompt[end:]).rstrip()
 
 
 def _join(text: str, following: str) -> str:

@@ -68,8 +68,8 @@ def _spans(prompt: str, mentions: list[Mention]) -> list[Span]:
 def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], str]:
     """What is said of each person, as (person, attribute) -> value.
 
-    Adjectives and nouns count before pronouns ("a woman around his eyes"), and an adjective before what a noun
-    implies ("an old boy").
+    Adjectives and nouns count before pronouns ("a woman around his eyes") and places, an adjective before what a noun
+    implies ("an old boy"), and figures before all ("a young man of 45").
 
     Raises:
         UserError: one person has two different values of one attribute.
@@ -83,7 +83,7 @@ def said_values(spans: list[Span], taxonomy: Taxonomy) -> dict[tuple[int, str], 
             before, rank = said.setdefault(slot, value), ranks.setdefault(slot, _rank(span, taxonomy))
             if before == value or rank != _rank(span, taxonomy) or form.use == "pronoun":
                 continue
-            if not (form.combines and span.attributive):
+            if not form.combines:
                 raise UserError(
                     f"the prompt gives one person two values of {attribute}: {before} and {value}; keep one of them"
                 )
@@ -96,7 +96,9 @@ def _rank(span: Span, taxonomy: Taxonomy) -> int:
     form = taxonomy.form(span.form)
     if span.weak:
         return 3
-    if form.use == "pronoun":
+    if form.use in ("after", "number") or form.decades:
+        return -1
+    if form.use in ("pronoun", "place"):
         return 2
     return 1 if form.written_as else 0
 

@@ -25,6 +25,7 @@ class Form:
         years: ages in numbers and decades that belong to a value, as (first, last) years.
         of_animals_too: words that animals share: "mother", "baby".
         combines: two of its words may describe one person: "British Asian".
+        role: its nouns may stand before another of the same person: "a priestess girl".
     """
 
     name: str
@@ -43,6 +44,12 @@ class Form:
     decades: bool = False
     of_animals_too: bool = False
     combines: bool = False
+    role: bool = False
+
+    @property
+    def plural(self) -> bool:
+        """Whether it is written as several persons."""
+        return bool(self.written_as and self.written_as.endswith("people"))
 
     def spellings(self) -> list[tuple[str, Values]]:
         """Every surface form with the values it says."""
@@ -83,6 +90,11 @@ class Taxonomy:
             for word, values in form.spellings():
                 meanings.setdefault(word, []).append((form, values))
         return meanings
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word of every spelling; none is a part of a person's name that is put together."""
+        return frozenset(part for word in self.meanings for part in (word, *word.split()))
 
     def form(self, name: str) -> Form:
         return self.by_name[name]

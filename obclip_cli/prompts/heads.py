@@ -11,6 +11,7 @@ Units = tuple[Unit, ...]
 COORDINATORS = frozenset({"and", "or", "&", ",", "/", "-"})
 SINGULAR = words("a an one another each every this that")
 PASSING = english.MODIFIERS | english.ADVERBS
+AGENT = re.compile(r"\w{2,}(?:er|or|ist)$")
 LONGEST_PHRASE = 6  # words after "male" or "female" among which its noun is looked for
 ARTICLES = english.DETERMINERS | english.NUMBERS | {"her", "his", "their", "my", "your", "our"}
 PLAIN_WORDS = 2  # unknown words that may stand between an adjective and its person: "old truck driver"
@@ -98,7 +99,7 @@ def _implied(units: Units, place: int) -> int | None:
         return None
     last, step = None, place + 1
     while (unit := at(units, step)) is not None and step - place <= LONGEST_PHRASE:
-        if unit.kind in ("person", "animal", "thing"):
+        if unit.kind == "person" or (unit.kind in ("animal", "thing") and not _is_agent(at(units, step + 1))):
             return None
         if unit.kind in ("function", "mark", "pronoun") or (last is not None and PARTICIPLE.match(unit.text)):
             break
@@ -113,8 +114,10 @@ def _is_person(unit: Unit | None) -> bool:
 
 
 def _is_agent(unit: Unit | None) -> bool:
-    """A person noun that says no attribute itself: driver, owner."""
-    return unit is not None and unit.kind == "person" and not unit.meanings
+    """A person noun that says no attribute itself: driver, owner, and unknown words with such an ending."""
+    if unit is None or not unit.silent:
+        return False
+    return unit.kind == "person" or (unit.kind == "word" and AGENT.match(unit.text) is not None)
 
 
 def _end_of_compound(units: Units, place: int, *, strictly: bool) -> int | None:
@@ -122,14 +125,14 @@ def _end_of_compound(units: Units, place: int, *, strictly: bool) -> int | None:
     while _is_person(following := at(units, place + 1)) and joins(units[place], units[place + 1]):
         place += 1
     owns = units[place].text.endswith("'s")
-    if following is not None and following.kind in ("thing", "animal") and not units[place].meanings and not owns:
+    if following is not None and following.kind in ("thing", "animal") and units[place].silent and not owns:
         return None
     return None if strictly and units[place].text in english.ALSO_THINGS else place
 
 
 def joins(first: Unit, second: Unit) -> bool:
-    """Whether two neighbouring person nouns name one person: "woman firefighter", but not "man woman"."""
-    return not first.meanings or not second.meanings
+    """Whether two neighbouring person nouns name one person: "woman firefighter", "priestess girl", not "man woman"."""
+    return first.silent or second.silent or (first.names_a_role and not second.names_a_role)
 
 
 def follows_person(units: Units, place: int) -> int | None:
@@ -169,7 +172,7 @@ def stands_as_tag(units: Units, place: int) -> bool:
 
 
 def _belongs_to_tag(unit: Unit) -> bool:
-    return unit.kind == "adjective" or unit.text in english.ADVERBS
+    return unit.kind == "adjective" or unit.text in PASSING or unit.text == "and"
 
 
 def reads_alone(units: Units, place: int) -> bool:

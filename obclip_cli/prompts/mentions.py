@@ -71,18 +71,23 @@ def _noun(units: Units, place: int) -> tuple[Form, Values] | None:
 
 def _anchors(units: Units, nouns: dict[int, tuple[Form, Values]]) -> dict[int, int]:
     """For the place of every person noun, the place of the last noun of its compound: "woman firefighter"."""
-    persons = [
-        place for place, unit in enumerate(units) if place in nouns or (unit.kind == "person" and not unit.meanings)
-    ]
+    persons = [place for place, unit in enumerate(units) if place in nouns or (unit.kind == "person" and unit.silent)]
     anchors: dict[int, int] = {}
     compound: list[int] = []
     for place in persons:
-        speaking = [p for p in (*compound, place) if units[p].meanings]
-        if not (compound and compound[-1] == place - 1 and len(speaking) < 2 and joins(units[place - 1], units[place])):
+        speaking = [p for p in (*compound, place) if not units[p].silent and not units[p].names_a_role]
+        if not (compound and len(speaking) < 2 and _next_to(units, compound[-1], place)):
             compound = []
         compound.append(place)
         anchors |= dict.fromkeys(compound, place)
     return anchors
+
+
+def _next_to(units: Units, first: int, second: int) -> bool:
+    """Whether two nouns name one person: neighbours, or a role with adjectives after it ("princess young woman")."""
+    between = units[first + 1 : second]
+    adjectives = units[first].names_a_role and all(unit.kind == "adjective" for unit in between)
+    return (not between or adjectives) and joins(units[first], units[second])
 
 
 def _adjective(unit: Unit, units: Units, place: int, anchors: dict[int, int]) -> Mention | None:

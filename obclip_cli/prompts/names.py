@@ -11,7 +11,10 @@ from obclip_cli.prompts.articles import agree
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*\.?(?:-[^\W\d_]+)*")
 SENTENCE_END = re.compile(r"[.;|!?\n](?=\s|$)")
-KNOWN = english.FUNCTION_WORDS | english.PERSONS | english.THINGS | english.ANIMALS | english.MODIFIERS
+KNOWN = (
+    english.FUNCTION_WORDS | english.NUMBERS | english.PERSONS | english.THINGS | english.ANIMALS | english.MODIFIERS
+)
+ENDING = re.compile(r"(?:ing|ed|ly|ous|ful|ic|al|ive|ish|less|ness|tion|ment|ity|ism|ist|like|er|or|s)$")
 MOSTLY_CAPITALS = 0.6  # of a prompt's words: then a capital says nothing
 
 
@@ -128,25 +131,32 @@ def _end_of_name(
 ) -> int | None:
     """The place of the last token of the name that begins at `place`; None if none does."""
     first = _plain(tokens[place])
-    kind = first_names().get(first)
-    if first in _words("address") and place + 1 < len(tokens) and _plain(tokens[place + 1]) not in besides:
-        following = _plain(tokens[place + 1])
-        return place + 1 if following in surnames() or following + "*" in surnames() else None
-    before = _plain(tokens[place - 1]) if place else ""
-    if kind is None or first in besides or before in _words("place_words"):
+    kind, before = first_names().get(first), _plain(tokens[place - 1]) if place else ""
+    following = _plain(tokens[place + 1]) if _joined(prompt, tokens, place) else ""
+    if first in _words("address") and following and following not in besides:  # "mr. rogers"
+        return place + 1 if following in first_names() or {following, following + "*"} & surnames() else None
+    if first in besides or {first, before} & _words("place_words"):
         return None
+    if kind is None:  # an unknown word before a family name: "alyson hannigan"
+        known = following in surnames() and following not in besides and _is_unknown(first)
+        return place + 1 if known else None
     capital = capitals and tokens[place].group()[0].isupper() and place > 0
     last = place
     for step in range(place + 1, min(place + 4, len(tokens))):
-        apart = prompt[tokens[step - 1].end() : tokens[step].start()].strip() or tokens[step - 1].group().endswith("'s")
-        if apart or _plain(tokens[step]) in besides:
+        if not _joined(prompt, tokens, step - 1) or _plain(tokens[step]) in besides:
             break
-        if _is_surname(tokens[step], capital) or (kind.isalpha() and _may_be_surname(prompt, tokens[step])):
+        uncommon = "+" in kind and last == place and _is_unknown(_plain(tokens[step]))
+        if uncommon or _is_surname(tokens[step], capital) or (kind.isalpha() and _may_be_surname(prompt, tokens[step])):
             last = step
         elif _plain(tokens[step]) not in _words("particles"):
             break
     alone = "*" not in kind and ("+" not in kind or capital)
     return last if last > place or alone else None
+
+
+def _joined(prompt: str, tokens: list[re.Match[str]], place: int) -> bool:
+    """Whether only a space stands between a token and the next."""
+    return place + 1 < len(tokens) and not prompt[tokens[place].end() : tokens[place + 1].start()].strip()
 
 
 def _is_surname(token: re.Match[str], capital: bool) -> bool:
@@ -163,6 +173,11 @@ def _may_be_surname(prompt: str, token: re.Match[str]) -> bool:
     following = re.match(r"\s*([^\W\d_]*)", prompt[token.end() :])
     after = following[1].lower() if following else ""
     return not after or after in english.FUNCTION_WORDS or after.endswith("ing")
+
+
+def _is_unknown(word: str) -> bool:
+    """Whether a word is in none of the English lists and has no ending of a verb, an adverb or an adjective."""
+    return len(word) > 2 and word not in KNOWN and not ENDING.search(word) and word + "*" not in surnames()
 
 
 def _unknown_capital(token: re.Match[str]) -> bool:

@@ -50,6 +50,9 @@ def _ends_a_phrase(units: Units, place: int) -> bool:
         return True
     if following.kind != "word" or units[place].text in english.MODIFIERS:
         return False
+    after = at(units, place + 2)
+    if following.text in english.MODIFIERS:  # "a hero lost in a city"
+        return after is None or after.kind in ("mark", "function")
     return PARTICIPLE.match(following.text) is not None or (
         following.text.endswith("s") and not following.text.endswith("ss")
     )

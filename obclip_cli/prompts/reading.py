@@ -147,7 +147,7 @@ def read_prompt(
         UserError: the prompt cannot be hidden, see `build_candidates`.
     """
     typed = check_prompt(prompt)
-    shown, replaced = generalise(typed, taxonomy.meanings) if names == "generalise" else (typed, ())
+    shown, replaced = generalise(typed, taxonomy.vocabulary) if names == "generalise" else (typed, ())
     candidates = build_candidates(shown, taxonomy, max_candidates=max_candidates, find=find)
     spans = find(shown, taxonomy)
     said = records(spans, taxonomy)
@@ -170,7 +170,9 @@ def _exposures(
     sent: str, taxonomy: Taxonomy, find: Detector, others: Sequence[Taxonomy], names: Names
 ) -> list[Exposure]:
     """What stays in sight in a prompt in its canonical words."""
-    found = [] if names == "keep" else [Exposure(n.text, _kind_of_name(n)) for n in find_names(sent, taxonomy.meanings)]
+    found = (
+        [] if names == "keep" else [Exposure(n.text, _kind_of_name(n)) for n in find_names(sent, taxonomy.vocabulary)]
+    )
     spans = find(sent, taxonomy)
     taken = {place for span in spans for place in range(span.start, span.end)}
     found += _unread(sent, taxonomy, spans)

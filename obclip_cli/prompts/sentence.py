@@ -14,7 +14,7 @@ from obclip_cli.prompts.names import find_names
 WORD = re.compile(r"(?<=\w)['’]s\b|\d(?:\s\d)+(?!\w)|\w+(?:[-'’]\w+)*|[^\w\s]")
 LEAD = re.compile(r"(?<![\w-])\w+|(?<=half-)\w+|(?<=part-)\w+", re.IGNORECASE)
 PARTLY = re.compile(r"(?<![\w-])(?:half|part|quarter)[\s-]+$", re.IGNORECASE)
-LOOKING = r"(?:-(?:looking|born|descended|appearing|presenting))"
+LOOKING = r"(?:-(?:looking|born|descended|appearing|presenting|american|british|canadian|australian|brazilian|french))"
 PROFESSION = re.compile(r"[a-z]{3,}(?:ologist|ographer|ician|icist|sperson|speople|worker|keeper|maker)s?")
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("function", english.FUNCTION_WORDS),
@@ -40,6 +40,16 @@ class Unit:
     kind: str
     meanings: tuple[tuple[Form, Values], ...] = ()
 
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing by itself: other words, and those that are used of all genders."""
+        return all(self.text in form.unmarked for form, _ in self.meanings)
+
+    @property
+    def names_a_role(self) -> bool:
+        """Whether it is a role that says a gender: "priestess"."""
+        return any(form.role for form, _ in self.meanings)
+
     def meaning(self, use: str) -> tuple[Form, Values] | None:
         """The first meaning for a use, see `forms.Use`."""
         return next((meaning for meaning in self.meanings if meaning[0].use == use), None)
@@ -59,7 +69,7 @@ def cut(prompt: str, taxonomy: Taxonomy) -> tuple[Unit, ...]:
 def _spelled(prompt: str, taxonomy: Taxonomy) -> Iterator[Unit]:
     """Names (as persons), the spellings of the taxonomy, its lookalikes (as plain words), and ages in years."""
     taken: set[int] = set()
-    for name in find_names(prompt, taxonomy.meanings):
+    for name in find_names(prompt, taxonomy.vocabulary):
         taken |= {*range(name.start, name.end)}
         yield Unit(name.start, name.end, _plain(name.text), "person")
     for age in ages(prompt):
@@ -81,7 +91,10 @@ def _of_age(age: Age, taxonomy: Taxonomy) -> tuple[tuple[Form, Values], ...]:
     said = tuple(
         (form, values)
         for form in taxonomy.forms
-        if form.decades == (age.kind == "decade") and form.use != "number" and (values := form.values_at(age.years))
+        if form.decades == (age.kind == "decade")
+        and form.use != "number"
+        and (form.use != "alone" or form.plural == age.plural)
+        and (values := form.values_at(age.years))
     )
     after = tuple(meaning for meaning in said if meaning[0].use == "after")
     return after if after and age.kind == "aged" else said

@@ -18,7 +18,7 @@ Spaces = dict[str, tuple[str, ...]]
 TOP_KEYS = {"attributes", "outside", "forms", "lookalikes", "reveals"}
 FORM_KEYS = {
     *("carries", "words", "also", "rows", "years", "decades", "use", "position", "names_a_person", "before_a_word"),
-    *("written_as", "only_before", "before_own", "unmarked", "of_animals_too", "combines"),
+    *("written_as", "only_before", "before_own", "unmarked", "of_animals_too", "combines", "role"),
 }
 
 
@@ -134,6 +134,7 @@ def _form(path: Path, name: str, entry: dict[str, Any], spaces: Spaces, outside:
         decades=bool(entry.get("decades")),
         of_animals_too=bool(entry.get("of_animals_too")),
         combines=bool(entry.get("combines")),
+        role=bool(entry.get("role")),
     )
 
 

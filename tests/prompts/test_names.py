@@ -6,7 +6,7 @@ from obclip_cli.config import taxonomy_path
 from obclip_cli.prompts.names import find_names, generalise
 from obclip_cli.prompts.taxonomy import load_taxonomy
 
-SPELLINGS = load_taxonomy(taxonomy_path("paper")).meanings
+SPELLINGS = load_taxonomy(taxonomy_path("paper")).vocabulary
 
 
 @pytest.mark.parametrize(
