@@ -6,7 +6,7 @@ from typing import Any
 
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.forms import Taxonomy, Values
-from obclip_cli.prompts.mentions import Mention, find_mentions
+from obclip_cli.prompts.mentions import find_mentions
 from obclip_cli.prompts.nouns import describes_no_person
 from obclip_cli.prompts.sentence import cut
 
@@ -41,8 +41,7 @@ def detect(prompt: str, taxonomy: Taxonomy) -> list[Span]:
     Raises:
         UserError: one person has two different values of one attribute.
     """
-    found = find_mentions(prompt, taxonomy)
-    spans = _spans(prompt, [mention for mention in found if mention.anchor is not None])
+    spans = spans_of(prompt, taxonomy)
     said = said_values(spans, taxonomy)
     return [_agreeing(span, said, taxonomy) if span.weak else span for span in spans]
 
@@ -52,8 +51,9 @@ def _agreeing(span: Span, said: dict[tuple[int, str], str], taxonomy: Taxonomy) 
     return replace(span, values=tuple(said[span.person, a] for a in taxonomy.form(span.form).carries))
 
 
-def _spans(prompt: str, mentions: list[Mention]) -> list[Span]:
-    """Number the persons in the order in which something is said of them."""
+def spans_of(prompt: str, taxonomy: Taxonomy) -> list[Span]:
+    """All spans, contradictions and all; the persons are numbered in the order in which something is said of them."""
+    mentions = [mention for mention in find_mentions(prompt, taxonomy) if mention.anchor is not None]
     numbers: dict[int, int] = {}
     spans = []
     for mention in mentions:

@@ -40,8 +40,11 @@ def described(units: Units, place: int, *, strictly: bool = False) -> int | None
         return None  # "white haired", "black cloaked"
     while (unit := at(units, step)) is not None:
         if unit.kind == "person":
+            if names_a_sex(units[place]) and unit.meanings and unit.silent:
+                return step  # "a female god statue", which a "goddess statue" becomes
             return _end_of_compound(units, step, strictly=strictly)
         if unit.text in COORDINATORS:
+            step += (after := at(units, step + 1)) is not None and after.text in COORDINATORS  # "tall, and"
             step += _repeats_article(units, step)  # "a young and an old woman"
             comma_before_noun = unit.text == "," and not strictly and _is_person(at(units, step + 1))
             if not comma_before_noun and not _is_modifier(at(units, step + 1), strictly=strictly):

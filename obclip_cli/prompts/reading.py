@@ -9,7 +9,7 @@ from typing import Any, Literal
 from obclip_cli.prompts import english
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
 from obclip_cli.prompts.canonical import settle
-from obclip_cli.prompts.detect import Detector, Span, detect, records, unread_words
+from obclip_cli.prompts.detect import Detector, Span, detect, records, spans_of, unread_words
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.language import other_language
 from obclip_cli.prompts.names import Name, find_names, generalise
@@ -177,9 +177,10 @@ def _exposures(
     taken = {place for span in spans for place in range(span.start, span.end)}
     found += _unread(sent, taxonomy, spans)
     for other in others:
-        theirs = detect(sent, other)
+        theirs = spans_of(sent, other)
         for record in records(theirs, other):
-            if record["start"] not in taken:
+            decided = record["attribute"] in taxonomy.attributes and record["text"].lower() in taxonomy.vocabulary
+            if record["start"] not in taken and not decided:
                 found.append(Exposure(record["text"], "not hidden here", record["attribute"]))
         found += _unread(sent, other, theirs)
     revealing = {(r.word, r.attribute) for r in revealing_words(sent, taxonomy, find)}
