@@ -7,6 +7,7 @@ import unicodedata
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.articles import agree
 from obclip_cli.prompts.detect import Detector, Span, detect, said_values
+from obclip_cli.prompts.english import FUNCTION_WORDS
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.mentions import find_mentions
 
@@ -14,6 +15,7 @@ Slot = tuple[int, str]  # (person, attribute)
 Assignment = dict[Slot, str]
 SETTLING_ROUNDS = 8
 NUMBERED = re.compile(r"\b(\d+\+?)((?:boy|girl|m[ae]n|wom[ae]n|male|female)s?)\b", re.IGNORECASE)  # "2girls"
+PHRASE_ENDS = re.compile(rf"[^\w\s'’-]|\b(?:{'|'.join(map(re.escape, FUNCTION_WORDS))})\b", re.IGNORECASE)
 LEFT_OUT = "\0"  # stands where a word was left out; no prompt holds it
 
 
@@ -121,13 +123,15 @@ def _in_order(prompt: str, spans: list[Span], taxonomy: Taxonomy) -> str:
     order = list(taxonomy.attributes)
     for first, second in itertools.pairwise(spans):
         forms = (taxonomy.form(first.form), taxonomy.form(second.form))
-        apart = prompt[first.end : second.start] != " " or first.person != second.person
+        between = prompt[first.end : second.start]
+        apart = first.person != second.person or PHRASE_ENDS.search(between) is not None
         if apart or any(
             form.use != "adjective" or len(form.carries) != 1 or "gender" in form.carries for form in forms
         ):
             continue
         if order.index(forms[0].carries[0]) > order.index(forms[1].carries[0]) and first.attributive:
-            return f"{prompt[: first.start]}{second.text} {first.text}{prompt[second.end :]}"
+            rest = between.rstrip() + prompt[second.end :]
+            return f"{prompt[: first.start]}{second.text} {first.text}{rest}"
     return prompt
 
 
