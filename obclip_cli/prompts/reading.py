@@ -179,7 +179,7 @@ def _exposures(
     for other in others:
         theirs = spans_of(sent, other)
         for record in records(theirs, other):
-            decided = record["attribute"] in taxonomy.attributes and record["text"].lower() in taxonomy.vocabulary
+            decided = record["attribute"] in taxonomy.attributes and record["text"].lower() in taxonomy.meanings
             if record["start"] not in taken and not decided:
                 found.append(Exposure(record["text"], "not hidden here", record["attribute"]))
         found += _unread(sent, other, theirs)
