@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config, taxonomy_path
@@ -71,17 +71,18 @@ def look_at(prompt: str, config: Config) -> dict[str, Any]:
 
     from obclip_cli.device.choice import Chooser
     from obclip_cli.device.secret import client_key
-    from obclip_cli.prompts.candidates import build_candidates, check_prompt
+    from obclip_cli.prompts.candidates import check_prompt
     from obclip_cli.prompts.decoys import fewest
     from obclip_cli.prompts.detect import records
     from obclip_cli.prompts.detect_transformer import load_detector
-    from obclip_cli.prompts.revealing import revealing_words
+    from obclip_cli.prompts.reading import read_for
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
     privacy, taxonomy = config.privacy, load_taxonomy(taxonomy_path(config.pair.taxonomy))
     find = load_detector(privacy.detector)
     plain = check_prompt(prompt)
-    found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates, find=find)
+    reading = read_for(prompt, config)
+    found = reading.candidates
     fewest(len(found.prompts), privacy.lambda_)  # before a secret is made for a request that cannot be
     o.ensure_secret(privacy)
     choice = Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(found)
@@ -91,7 +92,8 @@ def look_at(prompt: str, config: Config) -> dict[str, Any]:
         "spans": records(find(plain, taxonomy), taxonomy),
         "slots": [{"person": p, "attribute": a, "value": v} for (p, a), v in found.slots.items()],
         "left_out": list(found.left_out),
-        "may_reveal": [{"word": r.word, "attribute": r.attribute} for r in revealing_words(plain, taxonomy, find)],
+        "may_reveal": [{"word": e.text, "attribute": e.attribute, "kind": e.kind} for e in reading.exposures],
+        "language": reading.language or "en",
         "candidates": list(found.prompts),
         "sent": list(choice.sent.prompts),
         "n": choice.n,
@@ -108,21 +110,23 @@ def show(facts: dict[str, Any]) -> None:
     n, m = facts["n"], facts["m"]
     found = ", ".join(f"{slot['attribute']}: {slot['value']}" for slot in facts["slots"])
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("hidden", found or "nothing: the prompt states no sensitive attribute, so N = 1")
+    table.add_row("hidden", found or "nothing: the prompt states no sensitive attribute, and goes up as it is")
     if facts["left_out"]:
         table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it")
-    for attribute in dict.fromkeys(hint["attribute"] for hint in facts["may_reveal"]):
-        words = ", ".join(hint["word"] for hint in facts["may_reveal"] if hint["attribute"] == attribute)
-        table.add_row(f"may reveal {attribute}", f"{words} (every candidate says it)")
+    for hint in facts["may_reveal"]:
+        reveals = f", may reveal {hint['attribute']}" if hint["attribute"] else ""
+        table.add_row("stays in sight", Text(f"{hint['word']} ({hint['kind']}{reveals})"))
+    if facts["language"] != "en":
+        table.add_row("not English", f"({facts['language']}) only English prompts are read; translate it")
     table.add_row("N", f"{n} candidates")
     table.add_row("M", f"{m} of them sent (strategy {facts['strategy']})")
-    table.add_row("lambda", _lambda(facts))
+    table.add_row("lambda", _lambda(facts) if n > 1 else "nothing is hidden")
     table.add_row("cloud cost", f"{m} times one prompt's; with all candidates {n} times")
     if not facts["keeps_own"]:
         table.add_row("note", "the prompt's own candidate is not among them: the device goes on with the nearest")
-    table.add_row("the cloud sees", "\n".join(facts["sent"]))
+    table.add_row("the cloud sees", Text("\n".join(facts["sent"])))
     console = Console()
-    console.print(f"[bold]{escape(facts['prompt'])}[/]", highlight=False, soft_wrap=True)
+    console.print(Text(facts["prompt"], style="bold"), soft_wrap=True)
     console.print(table)
 
 

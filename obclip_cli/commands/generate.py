@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
+from rich.text import Text
 
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config, plain
@@ -116,7 +118,7 @@ def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     if prompt_file is None:
         raise UserError('there is no prompt; type one, as in: obclip generate "a woman firefighter with dark skin"')
     try:
-        lines = prompt_file.read_text(encoding="utf-8").splitlines()
+        lines = re.split(r"\r\n|\r|\n", prompt_file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {prompt_file} ({error}); give a text file with one prompt a line") from error
     prompts = [line.strip() for line in lines if line.strip()]
@@ -126,30 +128,37 @@ def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
 
 
 def check_prompts(prompts: list[str], config: Config) -> None:
-    """Build every candidate set once before anything is loaded, and warn where nothing is hidden."""
-    from obclip_cli.config import taxonomy_path
-    from obclip_cli.prompts.candidates import build_candidates, check_prompt
+    """Read every prompt before anything is loaded or sent, and tell what stays in sight.
+
+    Raises:
+        UserError: a prompt cannot be hidden, or would go up in the clear and nobody is there to ask.
+        typer.Abort: the user would not send it.
+    """
+    from obclip_cli.prompts.candidates import check_prompt
     from obclip_cli.prompts.decoys import fewest
-    from obclip_cli.prompts.detect_transformer import load_detector
-    from obclip_cli.prompts.taxonomy import load_taxonomy
+    from obclip_cli.prompts.reading import decide, read_for
 
     if config.privacy.strategy == "none":
         for prompt in prompts:
             check_prompt(prompt)
         _warn("privacy.strategy=none: the cloud sees the prompt itself")
         return
-    taxonomy, find = load_taxonomy(taxonomy_path(config.pair.taxonomy)), load_detector(config.privacy.detector)
     for prompt in prompts:
-        candidates = build_candidates(prompt, taxonomy, max_candidates=config.privacy.max_candidates, find=find)
-        fewest(len(candidates.prompts), config.privacy.lambda_)  # refuses a lambda that this N does not allow
-        if not candidates.slots:
-            names = ", ".join(taxonomy.attributes)
-            _warn(f'"{prompt}" has no sensitive attribute ({names}): N = 1, there is nothing to hide behind')
+        reading = read_for(prompt, config)
+        fewest(reading.n, config.privacy.lambda_)  # refuses a lambda that this N does not allow
+        todo = decide(reading, config.privacy.on_exposure, terminal=sys.stdin.isatty())
+        told = "; ".join(reading.lines())
+        if todo == "refuse":
+            raise UserError(f'"{prompt}" was not sent: {told}; privacy.on_exposure=warn sends it all the same')
+        if todo != "send":
+            _warn(f'"{prompt}": {told}')
+        if todo == "ask":
+            typer.confirm("Send it?", abort=True, err=True)
     o.ensure_secret(config.privacy)
 
 
 def _warn(message: str) -> None:
-    Console(stderr=True).print(f"[yellow]warning:[/] {message}", highlight=False)
+    Console(stderr=True).print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
 
 
 def default_folder(prompts: list[str], config: Config, count: int) -> Path:
@@ -173,7 +182,7 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     seen = [f"{facts['m']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
     if facts["m"] > SHOWN:
         seen.append(f"... and {facts['m'] - SHOWN} more")
-    table.add_row("the cloud saw", "\n".join(seen))
+    table.add_row("the cloud saw", Text("\n".join(seen)))
     table.add_row("sent", f"{facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down")
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9
@@ -183,7 +192,9 @@ def show(facts: dict[str, Any], folder: Path) -> None:
         seconds = f"{facts['comparison_seconds']:.2f} s"
         table.add_row("comparison", f"{seconds} for either model alone; --no-compare leaves it out")
     console = Console()
-    console.print(f"[bold]{facts['prompt']}[/] (seed {facts['seed']})", highlight=False, soft_wrap=True)
+    console.print(
+        Text(facts["prompt"], style="bold").append(f" (seed {facts['seed']})", style="default"), soft_wrap=True
+    )
     console.print(table)
     for name in ("image", "contact_sheet"):
         if name not in facts:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from omegaconf import OmegaConf
@@ -76,5 +76,8 @@ def split_prompt(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _looks_like_override(argument: str) -> bool:
-    key, equals, _ = argument.partition("=")
-    return bool(equals) and re.fullmatch(r"[+~]{0,2}[\w./@-]+", key) is not None
+    """Whether a word is a setting rather than a prompt: "E=mc2 with a woman" is one where there is no setting E."""
+    key, equals, value = argument.partition("=")
+    if not equals or re.fullmatch(r"[+~]{0,2}[\w./@-]+", key) is None:
+        return False
+    return " " not in value or re.split(r"[./@]", key.lstrip("+~"))[0] in {"hydra", *get_type_hints(Config)}

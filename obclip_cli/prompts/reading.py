@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.prompts import english
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
 from obclip_cli.prompts.canonical import settle
 from obclip_cli.prompts.detect import Detector, Span, detect, records, spans_of, unread_words
+from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.language import other_language
 from obclip_cli.prompts.names import Name, find_names, generalise
 from obclip_cli.prompts.revealing import revealing_words
+from obclip_cli.prompts.taxonomy import load_taxonomy
 
 Names = Literal["keep", "warn", "generalise"]
-OnExposure = Literal["ask", "warn", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,19 @@ def _alternatives(listed: str) -> str:
     return "|".join(re.escape(word) for word in words if word)
 
 
-def decide(reading: Reading, on_exposure: OnExposure, *, terminal: bool) -> Literal["send", "warn", "ask", "refuse"]:
+def read_for(prompt: str, config: Config) -> Reading:
+    """Read a prompt as a configuration asks for it; what other taxonomies hide counts as exposed.
+
+    Raises:
+        UserError: the prompt cannot be hidden, or the detector cannot be loaded.
+    """
+    privacy, own = config.privacy, taxonomy_path(config.pair.taxonomy)
+    others = [load_taxonomy(path) for path in sorted(own.parent.glob("*.yaml")) if path != own]
+    find = load_detector(privacy.detector)
+    return read_prompt(prompt, load_taxonomy(own), max_candidates=privacy.max_candidates, find=find, others=others)
+
+
+def decide(reading: Reading, on_exposure: str, *, terminal: bool) -> Literal["send", "warn", "ask", "refuse"]:
     """What to do with a prompt before it is sent.
 
     Args:
@@ -226,8 +240,8 @@ def decide(reading: Reading, on_exposure: OnExposure, *, terminal: bool) -> Lite
     """
     if not reading.exposes:
         return "send"
-    if on_exposure != "ask":
-        return on_exposure
+    if on_exposure in ("warn", "refuse"):
+        return "warn" if on_exposure == "warn" else "refuse"
     if terminal:
         return "ask"
     return "refuse" if reading.in_the_clear else "warn"

@@ -53,10 +53,20 @@ def test_prompt_file_and_count_number_the_images(obclip: Obclip, tiny_pair: list
     assert (out / "image_000.png").read_bytes() != (out / "image_001.png").read_bytes()
 
 
-def test_a_prompt_without_attributes_warns_and_runs_alone(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
-    run = obclip("generate", "a red apple", "-o", str(tmp_path), *tiny_pair, *FAST)
+def test_what_would_go_up_in_the_clear_is_refused_unless_told_otherwise(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    """Without a terminal nobody can be asked; markup in a prompt is shown as it is typed."""
+    for prompt in ("a red apple [/b]", "eine alte Frau im Park"):
+        assert_one_line_error(
+            obclip("generate", prompt, "-o", str(tmp_path / "out"), *tiny_pair, *FAST),
+            prompt,
+            "privacy.on_exposure=warn",
+        )
+    assert not (tmp_path / "out").exists()
+    run = obclip("generate", "a red apple", "privacy.on_exposure=warn", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 0
-    assert "no sensitive attribute" in run.err and "N = 1" in run.err
+    assert "warning" in run.err and "nothing is hidden" in run.err
     assert json.loads((tmp_path / "summary.json").read_text())["images"][0]["n"] == 1
 
 
