@@ -10,9 +10,10 @@ from obclip_cli.evaluation.contrasts import over_seeds
 from obclip_cli.report.plots import plot_sweep
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import measured, write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, above, below, in_words, untested
-from obclip_cli.reproduction.experiment import Block, blocks_of, settings_of, what_is_missing
+from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
+from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import PAPER, paper_rows
 from obclip_cli.reproduction.score_table import draw_first, facts, interval_columns, score
 from obclip_cli.runs import read_table

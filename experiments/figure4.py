@@ -12,9 +12,10 @@ from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.plots import plot_replacement
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested
-from obclip_cli.reproduction.experiment import blocks_of, settings_of, what_is_missing
+from obclip_cli.evaluation.blocks import blocks_of, settings_of
+from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.score_table import costs, draw_first, facts, interval_columns, score
 from obclip_cli.runs import read_table
 

@@ -17,8 +17,8 @@ from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
-from obclip_cli.reproduction.experiment import Block, blocks_of, settings_of
+from obclip_cli.reproduction.experiment import caption_of
+from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
 from obclip_cli.reproduction.score_table import facts, interval_columns, score
 
 AGAINST = "fid_difference"

@@ -25,7 +25,7 @@ from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.privacy_plots import plot_privacy
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, Verdict, above, exactly, in_words, untested
 from obclip_cli.runs import read_table
 

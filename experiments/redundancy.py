@@ -39,7 +39,7 @@ from obclip_cli.metrics.intervals import of_mean
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.redundancy_plots import plot_redundancy
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, Verdict, all_of, below, untested
 from obclip_cli.reproduction.grids import hidden_samples
 from obclip_cli.reproduction.recording import Parts, Recorder

@@ -21,11 +21,11 @@ from obclip_cli.evaluation.score import judged
 from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, untested
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import PAPER, beside, paper_table
-from obclip_cli.reproduction.paper_costs import CLOUDS, DEVICES, cells_of
+from obclip_cli.reproduction.paper_costs import cells_of, printed
 from obclip_cli.reproduction.score_table import Scored, costs, score_and_time
 from obclip_cli.reproduction.timing import Part, seconds_of, spread
 from obclip_cli.runs import read_table
@@ -71,7 +71,8 @@ def names_of(config: Config) -> dict[str, str]:
 def counts(config: Config) -> pd.DataFrame:
     """Parameters (M) and T multiply-accumulates of four images: the paper's eight models and the pair's two."""
     tmacs = {cell.row: cell.ours for cell in cells_of(5)}
-    unets = {model: load_architecture(name).unet for model, name in (CLOUDS | DEVICES).items()}
+    architectures = (printed(5)["cloud"] + printed(5)["device"]).array  # a cell of Table 5 is of one of both
+    unets = {model: load_architecture(name).unet for model, name in zip(tmacs, architectures, strict=True)}
     alone = {row.name: row.run for row in blocks_of(config)[0].rows}
     for method, model in ((CLOUD_ONLY, config.pair.cloud), (DEVICE_ONLY, config.pair.device)):
         name = names_of(config)[method]
@@ -122,10 +123,10 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         )
     else:
         verdicts.append(untested(missing or "nothing was scored"))
-    printed = {row["model"]: row for row in paper_table(5).to_dict("records")}
+    quoted = {row["model"]: row for row in paper_table(5).to_dict("records")}
     there = [
-        f"{small} against {large}: tmac_batch4 x{printed[small]['tmac_batch4'] / printed[large]['tmac_batch4']:.3g}, "
-        f"FID {printed[small]['fid'] - printed[large]['fid']:+.2f}"
+        f"{small} against {large}: tmac_batch4 x{quoted[small]['tmac_batch4'] / quoted[large]['tmac_batch4']:.3g}, "
+        f"FID {quoted[small]['fid'] - quoted[large]['fid']:+.2f}"
         for large, small in settings_of(config)["pairs"].values()
     ]
     ours = "; ".join(f"{column} x{ratio:.3g}" for column, ratio in ratios.items())

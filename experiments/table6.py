@@ -14,7 +14,8 @@ from obclip_cli.reproduction.claims import (
     in_words,
     untested,
 )
-from obclip_cli.reproduction.experiment import blocks_of, what_is_missing
+from obclip_cli.evaluation.blocks import blocks_of
+from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.runs import read_table
 
 SAYS = "N = 30 works as well as N = 6: FID stays as near to cloud-only's."

@@ -20,7 +20,7 @@ from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, untested
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import PAPER, beside, paper_table

@@ -7,42 +7,19 @@ experiments/NAME.py            what YAML cannot say: any of `run`, `claims` and 
 
 import importlib
 import re
+from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
+
+from obclip_cli import runs
 from obclip_cli.config import Config
 from obclip_cli.data import load_dataset
 from obclip_cli.diffusion import pairs
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.blocks import (
-    CACHE,
-    REUSE,
-    Block,
-    Row,
-    blocks_of,
-    changed,
-    for_pair,
-    methods_of,
-    paper_cache,
-    rows_of,
-    settings_of,
-    switch_points,
-)
+from obclip_cli.evaluation.blocks import settings_of
+from obclip_cli.report.tables import write_table
 from obclip_cli.resources import data_folder, package_folder
-
-__all__ = [
-    "CACHE",
-    "REUSE",
-    "Block",
-    "Row",
-    "blocks_of",
-    "changed",
-    "for_pair",
-    "methods_of",
-    "paper_cache",
-    "rows_of",
-    "settings_of",
-    "switch_points",
-]
 
 
 def what_is_missing(config: Config) -> str:
@@ -57,12 +34,12 @@ def what_is_missing(config: Config) -> str:
 
 def experiment_names() -> list[str]:
     """All experiments: tables, then figures, then ours, each by number."""
-    return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=_reading_order)
 
+    def reading_order(name: str) -> tuple[bool, bool, int, str]:
+        number = re.search(r"\d+", name)
+        return not name.startswith("table"), not name.startswith("figure"), int(number[0]) if number else 0, name
 
-def _reading_order(name: str) -> tuple[int, list[str | int]]:
-    kind = next((place for place, start in enumerate(("table", "figure")) if name.startswith(start)), 2)
-    return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=reading_order)
 
 
 def module_of(config: Config) -> ModuleType | None:
@@ -72,3 +49,34 @@ def module_of(config: Config) -> ModuleType | None:
         return None
     inside = (package_folder() / "experiments").is_dir()
     return importlib.import_module(f"{'obclip_cli.' if inside else ''}experiments.{name}")
+
+
+def measured_on(run: Path) -> str:
+    """The processor or accelerator that a run was made on, with its threads."""
+    where = runs.read_json(run / "environment.json")
+    return where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
+
+
+def caption_of(config: Config, run: Path | list[Path], *facts: str) -> str:
+    """One paragraph: title and note of the experiment, and the facts of its run.
+
+    Args:
+        run: the folder that the figures come from, or several.
+        facts: sentences that the experiment adds; empty ones are left out.
+    """
+    experiment = settings_of(config)
+    folders = [run] if isinstance(run, Path) else run
+    where = (
+        f"Pair {config.pair.name}, dataset {config.dataset.get('name', 'none')}, {config.hybrid.steps} steps, "
+        f"seed {config.seed}; {measured_on(folders[0])}."
+    )
+    made = f"Run{'s' if len(folders) > 1 else ''}: {', '.join(f'runs/{folder.name}' for folder in folders)}."
+    words = [f"{experiment['title']}.", experiment.get("note", ""), *facts, where, made]
+    return " ".join(filter(None, (" ".join(word.split()) for word in words)))
+
+
+def write_results(config: Config, folder: Path, table: pd.DataFrame, run: Path | list[Path], *facts: str) -> str:
+    """Write the experiment's table, `NAME.csv`, `.md` and `.tex`, under the caption of its run; return the caption."""
+    caption = caption_of(config, run, *facts)
+    write_table(table, folder / settings_of(config)["name"], caption=caption)
+    return caption

@@ -27,7 +27,7 @@ from obclip_cli.metrics.scores import TOP
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of
+from obclip_cli.reproduction.experiment import caption_of
 
 READ, HIT = "_read", "_right"
 BATCH = 64

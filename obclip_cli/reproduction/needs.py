@@ -21,7 +21,7 @@ from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
-from obclip_cli.reproduction.experiment import blocks_of
+from obclip_cli.evaluation.blocks import blocks_of
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
 MEASURED_STEPS = 1

@@ -1,12 +1,13 @@
 """Every FLOPs cell of the paper's Tables 2, 3, 4, 5 and 7 beside our count (arXiv 2510.04153).
 
-Its tables are quoted in reproduction/paper/*.csv. The paper's "FLOPs (T)" are multiply-accumulates: convolutions,
-linear layers and one of the two attention products in its cloud models, none in its compressed ones. That is
-what its counter saw of the attention processor that was active; `Macs.total` counts both products everywhere.
+Its tables are quoted in reproduction/paper/*.csv; cells.csv says of each cell what is counted for it: k guided steps for
+n candidates on an architecture of the cloud, and steps of some images on one of the device. The paper's "FLOPs (T)" are
+multiply-accumulates: convolutions, linear layers and one of the two attention products in its cloud models, none in its
+compressed ones. That is what its counter saw of the attention processor that was active; `Macs.total` counts both
+products everywhere.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,24 +25,18 @@ from obclip_cli.report.plots import plot_savings
 from obclip_cli.report.tables import write_table
 
 TABLES = Path(__file__).parent / "paper"
-STEPS, LCM_STEPS = 25, 8
+COUNTED = (2, 3, 4, 5, 7)
+STEPS = 25
 PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
-CLOUDS = {"sd-v1.4": "sd14", "realistic-vision-v4.0": "sd14", "sdxl": "sdxl", "lcm-sdxl": "lcm-sdxl"}
-DEVICES = {
-    "bk-sdm-small": "bksdm-small",
-    "bk-sdm-tiny": "bksdm-tiny",
-    "small-sd": "small-sd",
-    "koala-700m": "koala-700m",
+# Where the paper's cells do not follow from its own, by the column `slip`.
+NOTES = {
+    "device": "the paper against itself: 6.54 is 15/25 of BK-SDM-small's 10.90; small-sd's 11.20 gives 6.72 "
+    "(and k=5 prints 8.96, 20/25 of 11.20)",
+    "doubled": "the paper against itself: twice its k=5 cell; Tables 3 and 7 print 5.84 T a candidate, 32.72 T for N=6",
+    "pivot": "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G",
+    "lcm": "two passes a step, as the paper counts; its guidance embedding needs one",
 }
-# Where the paper's cells do not follow from its own.
-DEVICE_NOTE = (
-    "the paper against itself: 6.54 is 15/25 of BK-SDM-small's 10.90; small-sd's 11.20 gives 6.72 "
-    "(and k=5 prints 8.96, 20/25 of 11.20)"
-)
-DOUBLED_NOTE = "the paper against itself: twice its k=5 cell; Tables 3 and 7 print 5.84 T a candidate, 32.72 T for N=6"
-PIVOT_NOTE = "the paper against itself: N=4 and N=6 save 53 G a step and row but the pivot, this 43 G"
-LCM_NOTE = "two passes a step, as the paper counts; its guidance embedding needs one"
 
 
 @dataclass(frozen=True)
@@ -74,8 +69,7 @@ class Cell:
     @property
     def is_resolved(self) -> bool:
         """Whether the paper's figure is ours, or our count of what the note says it is."""
-        printed = self.ours if self.as_printed is None else self.as_printed
-        return self.agrees or abs(_difference(printed, self.paper)) <= TOLERANCE
+        return self.agrees or (self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE)
 
 
 def _difference(ours: float, paper: float) -> float:
@@ -110,84 +104,31 @@ def compare() -> list[Cell]:
     return [cell for number in COUNTED for cell in cells_of(number)]
 
 
+@lru_cache
+def printed(number: int) -> pd.DataFrame:
+    """The rows of `cells.csv` for one table; no architecture and no acceleration are ""."""
+    texts = ["cloud", "acceleration", "device", "slip"]
+    cells = pd.read_csv(TABLES / "cells.csv", dtype=dict.fromkeys(("k", "n", "steps", "images"), "Int64"))
+    return cells.fillna(dict.fromkeys(texts, ""))[cells["table"] == number]
+
+
 def cells_of(number: int) -> list[Cell]:
-    """The cells of one table, in its order.
-
-    Raises:
-        KeyError: that table has no FLOPs.
-    """
-    table = pd.read_csv(TABLES / f"table{number}.csv", dtype={"k": "Int64"}).astype(object)
-    rows = table.where(table.notna(), None).to_dict("records")
-    return [Cell(number, *cell) for row in rows for cell in COUNTED[number]({str(key): row[key] for key in row})]
+    """The cells of one of the tables in `COUNTED`, in its order."""
+    return [_counted(row) for row in printed(number).to_dict("records")]
 
 
-Found = Iterator[tuple[Any, ...]]  # of a `Cell`, without its table
-
-
-def _cloud(cloud: str, row: dict[str, Any], n: int, acceleration: str = "") -> float:
-    """What the large model computes for a row: nothing, all steps, or k of them; for one image or for n."""
-    method = row["method"]
-    if method.startswith("device-only"):
-        return 0.0
-    whole = method.startswith(("cloud-only", "vanilla"))
-    k = (LCM_STEPS if cloud == "lcm-sdxl" else STEPS) if whole else row["k"]
-    images = 1 if method.startswith(("cloud-only", "Hybrid")) else n
-    return cloud_cost(CLOUDS[cloud], k=k, n=images, acceleration=acceleration)
-
-
-def _table2(row: dict[str, Any]) -> Found:
-    """Realistic Vision v4.0 (the architecture of SD-v1.4) with small-sd."""
-    k, n, acceleration = row["k"], row["N"], row["acceleration"] or ""
-    name = _named(row["method"], k and f"k={k}", acceleration, f"N={n}")
-    if row["cloud_tmac"] is not None:
-        slip: tuple[Any, ...] = (PIVOT_NOTE,) if (k, acceleration, n) == (5, "cache+reuse", 2) else ()
-        if k == 10 and acceleration:
-            slip = DOUBLED_NOTE, 2 * cloud_cost("sd14", k=5, n=n, acceleration=acceleration)
-        ours = _cloud("realistic-vision-v4.0", row, n, acceleration=acceleration)
-        yield name, "cloud", row["cloud_tmac"], ours, *slip
-    if row["device_tmac"] is not None:
-        steps = 0 if row["method"].startswith(("cloud-only", "vanilla")) else STEPS - (k or 0)
-        slip = (DEVICE_NOTE, device_cost("bksdm-small", steps=steps)) if k == 10 else ()
-        yield name, "device", row["device_tmac"], device_cost("small-sd", steps=steps), *slip
-
-
-def _per_candidate(row: dict[str, Any]) -> Found:
-    """Tables 3 and 4: one candidate."""
-    printed = row["cloud_tmac_per_candidate"]
-    if printed is None:
-        return
-    cloud, device, k, acceleration = row["cloud"], row["device"], row["k"], row["acceleration"] or ""
-    shift = row.get("timestep_shift")
-    name = _named(row["method"], cloud, device, k and f"k={k}", acceleration, shift and f"dt={shift:g}")
-    alone = row["method"] == "device-only"
-    ours = device_cost(DEVICES[device], steps=STEPS) if alone else _cloud(cloud, row, 1, acceleration=acceleration)
-    yield name, "cloud", printed, ours, LCM_NOTE if cloud == "lcm-sdxl" else ""
-
-
-def _table5(row: dict[str, Any]) -> Found:
-    """Four images by each model alone."""
-    model = row["model"]
-    if model in DEVICES:
-        ours = 4 * device_cost(DEVICES[model], steps=STEPS)
-    else:
-        ours = _cloud(model, {"method": "vanilla OG"}, 4)
-    yield model, "batch of 4", row["tmac_batch4"], ours
-
-
-def _table7(row: dict[str, Any]) -> Found:
-    """The cloud's part for N candidates, and one line with the device's."""
-    cloud, device = row["pair"].split("+")
-    method, k, n, total = row["method"], row["k"], row["N"], row["method"] == "total with device"
-    ours = _cloud(cloud, row, n, acceleration="cache+reuse" if total else method.partition("+")[2])
-    ours += device_cost(DEVICES[device], steps=STEPS - k) if total else 0
-    yield f"{row['pair']} {method} k={k} N={n}", "total" if total else "cloud", row["tmac"], ours
-
-
-def _named(*parts: str | None) -> str:
-    return " ".join(filter(None, parts))
-
-
-COUNTED = {2: _table2, 3: _per_candidate, 4: _per_candidate, 5: _table5, 7: _table7}
+def _counted(cell: dict[Any, Any]) -> Cell:
+    k, n, steps, ours, as_printed = cell["k"], cell["n"], cell["steps"], 0.0, None
+    if cell["cloud"]:
+        ours = cloud_cost(cell["cloud"], k=k, n=n, acceleration=cell["acceleration"])
+    if cell["device"]:
+        ours += cell["images"] * device_cost(cell["device"], steps=steps)
+    if cell["slip"] == "doubled":
+        as_printed = 2 * cloud_cost(cell["cloud"], k=5, n=n, acceleration=cell["acceleration"])
+    if cell["slip"] == "device":
+        as_printed = device_cost("bksdm-small", steps=steps)
+    note = NOTES.get(cell["slip"], "")
+    return Cell(cell["table"], cell["row"], cell["column"], cell["paper"], ours, note, as_printed)
 
 
 def summary(cells: list[Cell]) -> str:

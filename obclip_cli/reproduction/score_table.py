@@ -22,8 +22,9 @@ from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.report.plots import plot_tradeoff
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.captions import caption_of, measured_on
-from obclip_cli.reproduction.experiment import Block, blocks_of, for_pair, settings_of, what_is_missing
+from obclip_cli.reproduction.experiment import caption_of, measured_on
+from obclip_cli.evaluation.blocks import Block, blocks_of, for_pair, settings_of
+from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import KEYS, PAPER, beside, paper_rows
 from obclip_cli.reproduction.timing import Part, seconds_of, spread
 from obclip_cli.runs import read_table

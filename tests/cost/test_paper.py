@@ -2,7 +2,7 @@
 
 import pytest
 
-from obclip_cli.reproduction.paper_costs import DOUBLED_NOTE, TOLERANCE, Cell, cloud_cost, compare, device_cost
+from obclip_cli.reproduction.paper_costs import NOTES, TOLERANCE, Cell, cloud_cost, compare, device_cost
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_table_2_s_slips_are_what_their_notes_say(cells: list[Cell]) -> None:
         ("ObCLIP k=10 cache+reuse N=2", 11.48),
         ("ObCLIP k=5 cache+reuse N=2", 5.74),
     ]
-    doubled = {cell.row: cell.paper for cell in cells if cell.note == DOUBLED_NOTE}
+    doubled = {cell.row: cell.paper for cell in cells if cell.note == NOTES["doubled"]}
     printed = {cell.row: cell.paper for cell in cells if (cell.table, cell.column) == (2, "cloud")}
     assert len(doubled) == 4
     for row, paper in doubled.items():

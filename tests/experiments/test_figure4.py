@@ -17,7 +17,7 @@ from obclip_cli.evaluation.generate import Batch, load_pair
 from obclip_cli.evaluation.hiding import hide_all
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE
-from obclip_cli.reproduction.experiment import blocks_of
+from obclip_cli.evaluation.blocks import blocks_of
 from tests.experiments.conftest import Reproduced
 
 

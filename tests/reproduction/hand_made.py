@@ -11,7 +11,7 @@ import pandas as pd
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
-from obclip_cli.reproduction.experiment import blocks_of
+from obclip_cli.evaluation.blocks import blocks_of
 
 IMAGES = 200
 NAMES = (

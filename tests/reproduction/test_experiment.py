@@ -5,15 +5,8 @@ import pytest
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.errors import UserError
-from obclip_cli.reproduction.experiment import (
-    blocks_of,
-    changed,
-    experiment_names,
-    methods_of,
-    module_of,
-    rows_of,
-    settings_of,
-)
+from obclip_cli.evaluation.blocks import blocks_of, changed, methods_of, rows_of, settings_of
+from obclip_cli.reproduction.experiment import experiment_names, module_of
 from obclip_cli.reproduction.needs import planned_of
 
 SCORED = ("table2", "table3", "table4", "table6", "figure3", "figure4", "handover")

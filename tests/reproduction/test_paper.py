@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from obclip_cli.compose import compose_config
-from obclip_cli.reproduction.experiment import blocks_of
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.reproduction.paper import KEYS, QUOTED, beside, paper_rows, paper_table
 
 
