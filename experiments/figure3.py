@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 
 from obclip_cli.config import Config
+from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
 from obclip_cli.evaluation.contrasts import over_seeds
 from obclip_cli.report.plots import plot_sweep
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import measured, write_table
-from obclip_cli.reproduction.experiment import caption_of
+from obclip_cli.report.tables import measured
 from obclip_cli.reproduction.claims import Claim, above, below, in_words, untested
-from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
-from obclip_cli.reproduction.experiment import what_is_missing
+from obclip_cli.reproduction.experiment import what_is_missing, write_results
 from obclip_cli.reproduction.paper import PAPER, paper_rows
 from obclip_cli.reproduction.score_table import draw_first, facts, interval_columns, score
 from obclip_cli.runs import read_table
@@ -28,11 +27,9 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     blocks = blocks_of(config)
     scored = [score(block, folder, progress, draw_first) for block in blocks]
     each = [_ordered(block, found.table) for block, found in zip(blocks, scored, strict=True)]
-    table = with_both_ends(each)
-    caption = caption_of(config, [found.run for found in scored], *facts(scored, blocks))
-    write_table(table, folder / "figure3", caption=caption)
-    stored = pd.read_csv(folder / "figure3.csv")
-    title = settings_of(config)["title"]
+    made = [found.run for found in scored]
+    caption = write_results(config, folder, with_both_ends(each), made, *facts(scored, blocks))
+    stored, title = pd.read_csv(folder / "figure3.csv"), settings_of(config)["title"]
     plot_sweep(stored, folder / "figure3.png", columns=PANELS, title=title, zero=(AGAINST,))
     return caption
 

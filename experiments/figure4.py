@@ -6,16 +6,14 @@ import numpy as np
 import pandas as pd
 
 from obclip_cli.config import Config, taxonomy_path
+from obclip_cli.evaluation.blocks import blocks_of, settings_of
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.plots import plot_replacement
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, all_of, below, in_words, untested
-from obclip_cli.evaluation.blocks import blocks_of, settings_of
-from obclip_cli.reproduction.experiment import what_is_missing
+from obclip_cli.reproduction.experiment import what_is_missing, write_results
 from obclip_cli.reproduction.score_table import costs, draw_first, facts, interval_columns, score
 from obclip_cli.runs import read_table
 
@@ -42,8 +40,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         names = [method.name for method in block.methods]
         attributes = attribute_columns(config, read_table(found.run / "results.csv"), names)
         table = pd.concat([table, attributes.drop(columns="method"), scores], axis=1)
-    caption = caption_of(block.config, found.run, *facts([found], [block]))
-    write_table(table, folder / "figure4", caption=caption)
+    caption = write_results(block.config, folder, table, found.run, *facts([found], [block]))
     stored, title = pd.read_csv(folder / "figure4.csv"), settings_of(config)["title"]
     plot_replacement(stored, folder / "figure4.png", columns=PANELS, title=title, threshold=THRESHOLD)
     return caption

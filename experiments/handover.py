@@ -11,14 +11,13 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from obclip_cli import runs
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import architecture_of, latent_bytes
+from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
 from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.report.plots import plot_scores
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
-from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
+from obclip_cli.reproduction.experiment import write_results
 from obclip_cli.reproduction.score_table import facts, interval_columns, score
 
 AGAINST = "fid_difference"
@@ -42,8 +41,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         for part in (runs.read_table(found.run / DISTANCES), _differences(block, found.run)):
             table = table.merge(part, on="method", how="left")
         table = pd.concat([table, scores], axis=1)
-    caption = caption_of(config, found.run, *facts([found], [block]))
-    write_table(table, folder / "handover", caption=caption)
+    caption = write_results(config, folder, table, found.run, *facts([found], [block]))
     stored = pd.read_csv(folder / "handover.csv")
     hybrids, panels = stored[stored["handover"].notna()], COSTS if found.missing else PANELS
     plot_scores(hybrids, folder / "handover.png", columns=panels, title=settings_of(config)["title"])

@@ -24,9 +24,8 @@ from obclip_cli.game.utility import utility_of_draws
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.privacy_plots import plot_privacy
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, Verdict, above, exactly, in_words, untested
+from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.runs import read_table
 
 ROUNDING = 1e-9
@@ -39,7 +38,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         UserError: the pair's weights or the dataset are missing.
     """
     pairs.require(config.pair)
-    run = run_folder(config, folder)
+    run = run_folder(config, folder, settings_of(config)["plays"])
     if not runs.is_finished(run, config):
         _measure(config, run, progress)
         runs.mark_finished(run, config)
@@ -47,14 +46,9 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         read_table(run / f"{name}.csv") for name in ("scores", "lambda", "utility", "queries")
     )
     told = f"{scores['prompts'].max()} prompts, fewer where models answer; λ = {LAMBDA} for {', '.join(WITH_LAMBDA)}."
-    caption = caption_of(config, run, told)
-    write_table(matrix(scores), folder / "privacy", caption=caption)
+    caption = write_results(config, folder, matrix(scores), run, told)
     plot_privacy(sweep, utility, queries, folder / "privacy.png", title=settings_of(config)["title"])
     return caption
-
-
-def run_folder(config: Config, folder: Path) -> Path:
-    return folder / "runs" / f"privacy-{config.pair.name}-{runs.run_digest(config, settings_of(config)['plays'])}"
 
 
 def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
@@ -87,16 +81,14 @@ def matrix(scores: pd.DataFrame) -> pd.DataFrame:
 
 def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `scores.csv` of the run."""
-    said, path = settings_of(config)["claims_on"], run_folder(config, folder) / "scores.csv"
-    scores = read_table(path) if path.exists() else None
-    found = []
-    for scheme, (text, source, paper) in said.items():
-        ours, verdict = "not run", untested("nothing was played")
-        if scores is not None:
-            tried = scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0)]
-            ours, verdict = {"all": exactly_one_of_n, "bucket": within_bound}.get(scheme, leaks)(tried)
-        found.append(Claim(text, source, paper, ours, verdict))
-    return found
+    path = run_folder(config, folder, settings_of(config)["plays"]) / "scores.csv"
+    said = settings_of(config)["claims_on"]
+    if not path.exists():
+        return [Claim(*words, "not run", untested("nothing was played")) for words in said.values()]
+    scores = read_table(path)
+    tried = {scheme: scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0)] for scheme in said}
+    rules = {"all": exactly_one_of_n, "bucket": within_bound}
+    return [Claim(*words, *rules.get(scheme, leaks)(tried[scheme])) for scheme, words in said.items()]
 
 
 def exactly_one_of_n(tried: pd.DataFrame) -> tuple[str, Verdict]:

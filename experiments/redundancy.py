@@ -38,9 +38,8 @@ from obclip_cli.evaluation.hiding import Hidden
 from obclip_cli.metrics.intervals import of_mean
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.report.redundancy_plots import plot_redundancy
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, Verdict, all_of, below, untested
+from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.reproduction.grids import hidden_samples
 from obclip_cli.reproduction.recording import Parts, Recorder
 from obclip_cli.runs import read_table
@@ -57,12 +56,6 @@ SHOWN_STEPS = (0, 3, 9, 24)  # of the heat maps between candidates
 Mean = tuple[str, range]  # a comparison, and the steps that it is taken over
 
 
-def run_folder(config: Config, folder: Path) -> Path:
-    """Where the experiment keeps its tables."""
-    digest = runs.run_digest(config, settings_of(config)["recorder"])
-    return folder / "runs" / f"{settings_of(config)['name']}-{config.pair.name}-{digest}"
-
-
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write curves and heat maps and the run behind them; return the caption.
 
@@ -70,12 +63,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         UserError: the pair's weights are missing, or the dataset gives no candidates to compare.
     """
     pairs.require(config.pair)
-    experiment, run = settings_of(config), run_folder(config, folder)
+    experiment, run = settings_of(config), run_folder(config, folder, settings_of(config)["recorder"])
     if not runs.is_finished(run, config):
         _measure(config, run, progress)
-    table, caption = curves(run), caption_of(config, run)
-    stem = folder / experiment["name"]
-    write_table(table, stem, caption=caption)
+    caption, stem = write_results(config, folder, curves(run), run), folder / experiment["name"]
     plot_redundancy(
         read_table(stem.with_suffix(".csv")),
         stem.with_suffix(".png"),
@@ -210,7 +201,8 @@ def curves(run: Path) -> pd.DataFrame:
 
 def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `differences.csv` of the run."""
-    experiment, path, points = settings_of(config), run_folder(config, folder) / "differences.csv", points_of(config)
+    experiment, points = settings_of(config), points_of(config)
+    path = run_folder(config, folder, experiment["recorder"]) / "differences.csv"
     says, parts, source = experiment["says"], experiment["parts"], experiment["source"]
     asked: dict[str, list[tuple[str, Mean, Mean]]] = {}
     for text, stops in ((says["later"], dict.fromkeys(points, config.cloud_steps)), (says["cached"], points)):

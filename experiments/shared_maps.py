@@ -28,6 +28,7 @@ from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 from obclip_cli.reproduction.claims import Claim, above, in_words, untested
+from obclip_cli.reproduction.experiment import run_folder
 from obclip_cli.runs import read_table
 
 MOST_LOST = -0.05
@@ -112,7 +113,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     if (text := settings_of(config).get("claim")) is None:
         return []
     source = "Fig. 8", "no figures to quote"
-    readings = grids.run_folder(config, folder, list(plan(config))) / "readings.csv"
+    readings = run_folder(config, folder, list(plan(config))) / "readings.csv"
     table = read_table(readings) if readings.exists() else pd.DataFrame()
     if HIT not in table:
         return [Claim(text, *source, "", untested("no image was made, or no judge reads the gender"))]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from obclip_cli import runs
 from obclip_cli.config import Config
+from obclip_cli.evaluation.blocks import Block, blocks_of
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import score_table
 from obclip_cli.reproduction.claims import Claim, below, in_words, untested
-from obclip_cli.evaluation.blocks import Block, blocks_of
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.timing import ratio, seconds_of
 

@@ -20,10 +20,8 @@ from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.evaluation.score import judged
 from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, untested
-from obclip_cli.reproduction.experiment import what_is_missing
+from obclip_cli.reproduction.experiment import what_is_missing, write_results
 from obclip_cli.reproduction.paper import PAPER, beside, paper_table
 from obclip_cli.reproduction.paper_costs import cells_of, printed
 from obclip_cli.reproduction.score_table import Scored, costs, score_and_time
@@ -50,8 +48,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     table = beside(ours, paper_table(5), on=["model"])
     table.insert(1, f"dataset{PAPER}", table.pop(f"dataset{PAPER}"))
     missing = f"No scores or seconds of ours: {scored.missing}."
-    caption = caption_of(config, scored.run, missing if scored.missing else judged(config, scored.run))
-    write_table(table, folder / "table5", caption=caption)
+    told = missing if scored.missing else judged(config, scored.run)
+    caption = write_results(config, folder, table, scored.run, told)
     stored = read_table(folder / "table5.csv").set_index("model")
     panels = {
         title: stored[[name, f"{name}{PAPER}"]].set_axis(["ours", "paper"], axis="columns")

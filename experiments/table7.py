@@ -19,10 +19,8 @@ from obclip_cli.evaluation.methods import CLOUD_ONLY, HYBRID_SD, OBCLIP, VANILLA
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
 from obclip_cli.reproduction.claims import Claim, above, all_of, exactly, untested
-from obclip_cli.reproduction.experiment import what_is_missing
+from obclip_cli.reproduction.experiment import run_folder, what_is_missing, write_results
 from obclip_cli.reproduction.paper import PAPER, beside, paper_table
 from obclip_cli.reproduction.paper_costs import cells_of
 from obclip_cli.reproduction.score_table import costs
@@ -41,18 +39,16 @@ TOO_SHORT = untested("no switch point of the paper lies in this schedule")
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write the table, bars and the run behind them; return the caption."""
-    facts = settings_of(config)["candidates"], settings_of(config)["rounds"]
-    run = folder / "runs" / f"table7-{config.pair.name}-{runs.run_digest(config, *facts)}"
-    missing = what_is_missing(config)
+    rounds, missing = settings_of(config)["rounds"], what_is_missing(config)
+    run = run_folder(config, folder, settings_of(config)["candidates"], rounds)
     if not runs.is_finished(run, config):
         runs.start(run, config)
         if not missing:
-            measured = seconds_of(config, parts(config), settings_of(config)["rounds"], progress)
+            measured = seconds_of(config, parts(config), rounds, progress)
             runs.write_text(run / "latency.csv", measured.to_csv(index=False))
         runs.mark_finished(run, config)
     table = side_by_side(config, None if missing else read_table(run / "latency.csv"))
-    caption = caption_of(config, run, missing and f"No seconds of ours: {missing}.")
-    write_table(table, folder / "table7", caption=caption)
+    caption = write_results(config, folder, table, run, missing and f"No seconds of ours: {missing}.")
     title = f"{settings_of(config)['title']}, against vanilla OG (%) ↓"
     plot_bars(_panels(read_table(folder / "table7.csv")), folder / "table7.png", title=title)
     return caption

@@ -144,7 +144,7 @@ def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:
     from obclip_cli.reproduction import needs
 
     configs = [experiment.config for experiment in found]
-    planned = [run for experiment in found for run in needs.planned_of(experiment.config, experiment.module)]
+    planned = [run for experiment in found for run in needs.planned_of(experiment.config)]
     typer.echo(f"{configs[0].pair.name}: timing one step of the large model ...", err=True)
     typer.echo(needs.in_words(configs, planned), err=True)
     if not agreed:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from obclip_cli.config import Config
+from obclip_cli.evaluation.blocks import Block, Row, blocks_of, settings_of, switch_points
 from obclip_cli.evaluation.contrasts import combined, over_seeds
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
 from obclip_cli.metrics.intervals import Estimate
-from obclip_cli.evaluation.blocks import Block, Row, blocks_of, settings_of, switch_points
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import paper_rows
 from obclip_cli.reproduction.score_table import costs, paper_label

@@ -1,14 +1,15 @@
 """Experiments: found by name, and what belongs to them beside their methods (evaluation/blocks.py).
 
 configs/experiment/NAME.yaml   title, dataset and sizes, methods, the paper's table beside them, claims, note
-experiments/NAME.py            what YAML cannot say: any of `run`, `claims` and `planned`; several experiments may share
-                               a file, which their `function` names
+experiments/NAME.py            what YAML cannot say: `run`, `claims` or both; several experiments may share a file,
+                               which their `function` names
 """
 
 import importlib
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -49,6 +50,16 @@ def module_of(config: Config) -> ModuleType | None:
         return None
     inside = (package_folder() / "experiments").is_dir()
     return importlib.import_module(f"{'obclip_cli.' if inside else ''}experiments.{name}")
+
+
+def run_folder(config: Config, folder: Path, *parts: Any) -> Path:
+    """Where an experiment that scores no methods keeps its run.
+
+    Args:
+        folder: where `runs/` is.
+        parts: of the experiment, beside the configuration; another value is another run.
+    """
+    return folder / "runs" / f"{settings_of(config)['name']}-{config.pair.name}-{runs.run_digest(config, *parts)}"
 
 
 def measured_on(run: Path) -> str:

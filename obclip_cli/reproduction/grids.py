@@ -26,8 +26,7 @@ from obclip_cli.metrics.features import FeatureExtractor
 from obclip_cli.metrics.scores import TOP
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.picture_grid import plot_grid
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of
+from obclip_cli.reproduction.experiment import run_folder, write_results
 
 READ, HIT = "_read", "_right"
 BATCH = 64
@@ -48,11 +47,6 @@ class Images:
     samples: list[Sample]
     columns: list[str]
     unread: tuple[str, ...] = ()
-
-
-def run_folder(config: Config, folder: Path, parameters: Any) -> Path:
-    """Where `draw` keeps the images and readings of an experiment with these parameters."""
-    return folder / "runs" / f"{settings_of(config)['name']}-{config.pair.name}-{runs.run_digest(config, parameters)}"
 
 
 def draw(
@@ -76,13 +70,11 @@ def draw(
     shown = table if columns is None else table[table["place"] < columns]
     total, count = (len(set(found["place"])) for found in (table, shown))
     part = f"{count} of {total} columns are drawn and listed; readings.csv of the run holds all." * (count < total)
-    caption = caption_of(config, run, part)
     unneeded = ["place", "column"] if (shown["column"] == shown["prompt"]).all() else ["place"]
-    stem = folder / settings_of(config)["name"]
-    write_table(shown.drop(columns=unneeded), stem, caption=caption)
+    caption = write_results(config, folder, shown.drop(columns=unneeded), run, part)
     rows = {str(name): found for name, found in shown.groupby("row", sort=False)}
     plot_grid(
-        stem.with_suffix(".png"),
+        folder / f"{settings_of(config)['name']}.png",
         {name: StoredImages(run / "images" / slug(name), count)[:] for name in rows},
         next(iter(rows.values()))["column"].astype(str).tolist(),
         right={name: _all_right(found) for name, found in rows.items()},

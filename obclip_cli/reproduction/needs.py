@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -19,9 +18,9 @@ from obclip_cli.diffusion.architectures import parameters_of
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
-from obclip_cli.evaluation.blocks import blocks_of
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
 MEASURED_STEPS = 1
@@ -34,15 +33,8 @@ class Planned(NamedTuple):
     methods: list[Method]
 
 
-def planned_of(config: Config, module: ModuleType | None) -> list[Planned]:
-    """What takes an experiment's time.
-
-    Args:
-        module: experiments/NAME.py, whose `planned` says so where images are not of the methods of its blocks.
-    """
-    own = getattr(module, "planned", None)
-    if own is not None:
-        return list(own(config))
+def planned_of(config: Config) -> list[Planned]:
+    """What takes an experiment's time: the images of the methods that it compares."""
     scored = config.experiment is not None and "methods" in config.experiment
     return [Planned(block.config, block.methods) for block in blocks_of(config)] if scored else []
 

@@ -29,20 +29,23 @@ SUMMED = {
     NOT_DECIDED: "are not decided here",
     NOT_TESTABLE: "are not testable here",
 }
-EXAMPLES = """## Examples
-
-`examples/` holds what `obclip generate` wrote for three prompts: images, contact sheets and `summary.json`.
-
-![Contact sheet](examples/contact_sheet_000.png)
-"""
-BENCH = """## Speed
+# A file of the folder: what the page says where it is there.
+FURTHER = {
+    "bench/speed.png": """## Speed
 
 Written by `make bench`: the cloud phase of each method against vanilla OG, measured and by multiply-accumulates.
 
 ![Measured speed-up against multiply-accumulates saved](bench/speed.png)
 
 Table: [bench/speed.md](bench/speed.md)
-"""
+""",
+    "examples/contact_sheet_000.png": """## Examples
+
+`examples/` holds what `obclip generate` wrote for three prompts: images, contact sheets and `summary.json`.
+
+![Contact sheet](examples/contact_sheet_000.png)
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -65,39 +68,25 @@ def write_page(folder: Path, sections: list[Section]) -> None:
     """Write `folder/README.md`, in the order of `sections`, and the page of all claims."""
     summary = write_claims([claim for section in sections for claim in section.claims], folder)
     parts = [OPENING, f"## Claims\n\n{summary} One by one, with figures: [claims.md](claims.md).\n"]
-    parts += [_shown(section) if section.was_run else _missing(section) for section in sections]
-    if (folder / "bench" / "speed.png").exists():
-        parts.append(BENCH)
-    if (folder / "examples" / "contact_sheet_000.png").exists():
-        parts.append(EXAMPLES)
+    parts += [_shown(section) for section in sections]
+    parts += [text for file, text in FURTHER.items() if (folder / file).exists()]
     write_text(folder / "README.md", "\n".join(parts))
 
 
 def _shown(section: Section) -> str:
     title, name = section.title, section.name
+    if not section.was_run:
+        return f"## {title}\n\nNot run: {section.text}\n"
     files = ", ".join(f"[{name}.{kind}]({name}.{kind})" for kind in ("md", "csv", "tex"))
-    claims = "".join(f"* {claim.claim} ({claim.source}) **{claim.verdict.word}**\n" for claim in section.claims)
-    return (
-        "\n\n".join(
-            filter(None, [f"## {title}", f"![{title}]({name}.png)", f"> {section.text}", f"Table: {files}", claims])
-        ).rstrip("\n")
-        + "\n"
-    )
-
-
-def _missing(section: Section) -> str:
-    return f"## {section.title}\n\nNot run: {section.text}\n"
-
-
-def claims_table(claims: list[Claim]) -> pd.DataFrame:
-    """One row a claim."""
-    rows = [{**asdict(claim), "verdict": claim.verdict.word, "why": claim.verdict.why} for claim in claims]
-    return pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why"])
+    claims = "\n".join(f"* {claim.claim} ({claim.source}) **{claim.verdict.word}**" for claim in section.claims)
+    parts = [f"## {title}", f"![{title}]({name}.png)", f"> {section.text}", f"Table: {files}", claims]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def write_claims(claims: list[Claim], folder: Path) -> str:
     """Write `claims.md`, verdicts before figures, and `claims.csv`; return how many claims hold."""
-    table = claims_table(claims)
+    rows = [{**asdict(claim), "verdict": claim.verdict.word, "why": claim.verdict.why} for claim in claims]
+    table = pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why"])
     counted = Counter(table["verdict"])
     summary = f"Of {len(table)} claims {', '.join(f'{counted[word]} {said}' for word, said in SUMMED.items())}."
     short = table[["claim", "source", "verdict"]].map(lambda cell: str(cell).replace("|", r"\|"))

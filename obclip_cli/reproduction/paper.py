@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY, HYBRID_SD
 from obclip_cli.evaluation.blocks import for_pair
+from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY, HYBRID_SD
 from obclip_cli.reproduction.paper_costs import STEPS, TABLES, cloud_cost
 
 PAPER = "_paper"

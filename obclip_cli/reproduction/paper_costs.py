@@ -69,7 +69,9 @@ class Cell:
     @property
     def is_resolved(self) -> bool:
         """Whether the paper's figure is ours, or our count of what the note says it is."""
-        return self.agrees or (self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE)
+        return self.agrees or (
+            self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE
+        )
 
 
 def _difference(ours: float, paper: float) -> float:

@@ -1,9 +1,11 @@
 """Look at what a UNet computes inside one step; attached like an acceleration, and changing nothing."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch.utils.hooks import RemovableHandle
 
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
@@ -25,33 +27,43 @@ class _Recorder:
 
     def __init__(self) -> None:
         self.parts: Parts = {name: [] for name in self.names}
+        self.hooks: list[RemovableHandle] = []
 
     def take(self) -> Parts:
         """What was recorded since the last call."""
         taken, self.parts = self.parts, {name: [] for name in self.names}
         return taken
 
+    def detach(self) -> None:
+        """Look away."""
+        while self.hooks:
+            self.hooks.pop().remove()
+
 
 class AttentionMaps(_Recorder):
-    """Records softmax(Q K^T), (rows, heads, queries, keys), and leaves attention to the model's own processors."""
+    """Records softmax(Q K^T), (rows, heads, queries, keys), of what goes into every attention layer."""
 
     names = ("self", "cross")
 
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
-        """Wrap every attention processor.
+        """Look at what goes into every layer.
 
         Raises:
             UserError: the model has no attention, or normalises its queries and keys.
         """
-        self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
-        layers = {name: unet.get_submodule(name.removesuffix(".processor")) for name in self.processors}
+        layers = {name: unet.get_submodule(name.removesuffix(".processor")) for name in unet.attn_processors}
         if not layers or any(getattr(layer, "norm_q", None) is not None for layer in layers.values()):
             raise UserError("attention maps are recorded of models with plain attention only; choose another pair")
-        unet.set_attn_processor({name: _Recording(name, p, self) for name, p in self.processors.items()})
+        for name, layer in layers.items():
+            part = "self" if name.endswith("attn1.processor") else "cross"
+            self.hooks.append(layer.register_forward_pre_hook(partial(self._record, part, context), with_kwargs=True))
 
-    def detach(self) -> None:
-        """Put the model's own processors back."""
-        self.unet.set_attn_processor(dict(self.processors))
+    def _record(
+        self, part: str, step: StepContext, attn: Any, inputs: tuple[torch.Tensor, ...], others: dict[str, Any]
+    ) -> None:
+        words = others.get("encoder_hidden_states")
+        context = inputs[0] if words is None else words
+        self.parts[part].append(attention_map(attn, inputs[0][step.unconditional :], context[step.unconditional :]))
 
     @staticmethod
     def distance(maps: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -64,27 +76,6 @@ class AttentionMaps(_Recorder):
             (n,).
         """
         return (maps - other).abs().sum(dim=-1).mean(dim=(-2, -1)) / 2
-
-
-class _Recording:
-    """One layer's map, then the processor that it wraps."""
-
-    def __init__(self, name: str, wrapped: Any, maps: AttentionMaps) -> None:
-        layer = name.removesuffix(".processor").rpartition(".")[2]
-        self.part, self.wrapped, self.maps = "self" if layer.startswith("attn1") else "cross", wrapped, maps
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> torch.Tensor:
-        first = self.maps.context.unconditional
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        self.maps.parts[self.part].append(attention_map(attn, hidden_states[first:], context[first:]))
-        return self.wrapped(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
 
 
 def attention_map(attn: Any, hidden_states: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -109,11 +100,7 @@ class DeepestFeatures(_Recorder):
             self.parts["features"].append(features[context.unconditional :].float())
 
         block = unet.down_blocks[-1] if unet.mid_block is None else unet.mid_block
-        self.hook = block.register_forward_hook(record)
-
-    def detach(self) -> None:
-        """Stop recording."""
-        self.hook.remove()
+        self.hooks.append(block.register_forward_hook(record))
 
     @staticmethod
     def distance(features: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

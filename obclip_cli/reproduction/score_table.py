@@ -13,6 +13,7 @@ from obclip_cli.cost.macs import run_macs
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.schedule import split
+from obclip_cli.evaluation.blocks import Block, blocks_of, for_pair, settings_of
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.evaluation.score import judged, run_benchmark
@@ -21,10 +22,7 @@ from obclip_cli.report.bars import plot_bars
 from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.report.plots import plot_tradeoff
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
-from obclip_cli.reproduction.experiment import caption_of, measured_on
-from obclip_cli.evaluation.blocks import Block, blocks_of, for_pair, settings_of
-from obclip_cli.reproduction.experiment import what_is_missing
+from obclip_cli.reproduction.experiment import measured_on, what_is_missing, write_results
 from obclip_cli.reproduction.paper import KEYS, PAPER, beside, paper_rows
 from obclip_cli.reproduction.timing import Part, seconds_of, spread
 from obclip_cli.runs import read_table
@@ -75,8 +73,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         whole = shown = pd.concat([whole, pd.DataFrame(experiment.get("more_rows", []))], ignore_index=True)
     else:
         whole, shown = arranged(pd.concat(tables, ignore_index=True), experiment["first"])
-    caption = caption_of(config, [found.run for found in scored], *facts(scored, blocks), _unlike(blocks))
-    write_table(shown, stem, caption=caption)
+    made = [found.run for found in scored]
+    caption = write_results(config, folder, shown, made, *facts(scored, blocks), _unlike(blocks))
     runs.write_text(stem.with_suffix(".csv"), whole.to_csv(index=False))
     PLOTS[experiment["plot"]](config, blocks, tables, stem.with_suffix(".png"))
     return caption

@@ -8,8 +8,8 @@ import pytest
 from experiments.figure3 import claims, fid_differences, run, with_both_ends
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
-from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, contrast_claims
 from obclip_cli.evaluation.blocks import blocks_of
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, contrast_claims
 from tests.experiments.conftest import Reproduced
 
 

@@ -13,11 +13,11 @@ from obclip_cli.data import load_dataset
 from obclip_cli.diffusion.conditioning import encode_prompts
 from obclip_cli.diffusion.denoise import State, Stretch, initial_noise, trajectory
 from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.generate import Batch, load_pair
 from obclip_cli.evaluation.hiding import hide_all
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE
-from obclip_cli.evaluation.blocks import blocks_of
 from tests.experiments.conftest import Reproduced
 
 

@@ -7,9 +7,9 @@ import pytest
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import profile_pair
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import Method, both_ends
 from obclip_cli.reproduction import needs
-from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.reproduction.needs import Measured, Planned
 
 
