@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from obclip_cli.config import Config
-from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
+from obclip_cli.evaluation.blocks import blocks_of, settings_of
 from obclip_cli.evaluation.contrasts import over_seeds
 from obclip_cli.report.plots import plot_sweep
 from obclip_cli.report.progress import ProgressBar
@@ -26,18 +26,13 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write `figure3.csv`, `.md`, `.tex`, `.png` and the runs behind them, one a seed; return the caption."""
     blocks = blocks_of(config)
     scored = [score(block, folder, progress, draw_first) for block in blocks]
-    each = [_ordered(block, found.table) for block, found in zip(blocks, scored, strict=True)]
+    orders = {row.run.name: row.run.order for row in blocks[0].rows}
+    each = [t.assign(order=t["run"].map(orders), k=t["k"].astype(int)) for t in (found.table for found in scored)]
     made = [found.run for found in scored]
     caption = write_results(config, folder, with_both_ends(each), made, *facts(scored, blocks))
     stored, title = pd.read_csv(folder / "figure3.csv"), settings_of(config)["title"]
     plot_sweep(stored, folder / "figure3.png", columns=PANELS, title=title, zero=(AGAINST,))
     return caption
-
-
-def _ordered(block: Block, table: pd.DataFrame) -> pd.DataFrame:
-    """`order`, `k`, `cloud_share`, costs and scores of one seed."""
-    orders = {row.run.name: row.run.order for row in block.rows}
-    return table.assign(order=table["run"].map(orders), k=table["k"].astype(int))
 
 
 def with_both_ends(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     found = score(block, folder, progress, measure_distances)
     told = ["method", "k", "acceleration", "run", "cloud_share", "cloud_tmac", "device_tmac", "n"]
     scores = found.table.drop(columns=[c for c in found.table if c in told or str(c).startswith("ssim")])
-    table = pd.concat([_rows(block), found.table[["cloud_tmac", "device_tmac"]], _bytes(block)], axis=1)
+    table = _costs(block, found.table)
     if not found.missing:
         for part in (runs.read_table(found.run / DISTANCES), _differences(block, found.run)):
             table = table.merge(part, on="method", how="left")
@@ -48,18 +48,17 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     return caption
 
 
-def _rows(block: Block) -> pd.DataFrame:
-    methods = [(row.run, row.k is not None) for row in block.rows]
-    return pd.DataFrame(
-        [{"method": m.name, "handover": m.handover if hybrid else None, "k": m.switch_point} for m, hybrid in methods]
-    )
-
-
-def _bytes(block: Block) -> pd.DataFrame:
-    """What goes down for one candidate."""
+def _costs(block: Block, counted: pd.DataFrame) -> pd.DataFrame:
+    """What each method computes, and what goes down for one candidate."""
     latent = latent_bytes(architecture_of(block.config.pair.cloud).unet, block.config.pair.dtype)
-    down = [0 if m.name == DEVICE_ONLY else latent * (2 if m.handover == "history" else 1) for m in block.methods]
-    return pd.DataFrame({"bytes_down": down})
+    methods = block.methods
+    down = [0 if m.name == DEVICE_ONLY else latent * (2 if m.handover == "history" else 1) for m in methods]
+    named = {
+        "method": [m.name for m in methods],
+        "handover": [row.run.handover if row.k is not None else None for row in block.rows],
+        "k": [m.switch_point for m in methods],
+    }
+    return pd.DataFrame({**named, **counted[["cloud_tmac", "device_tmac"]], "bytes_down": down})
 
 
 def _differences(block: Block, place: Path) -> pd.DataFrame:
@@ -75,14 +74,8 @@ def _differences(block: Block, place: Path) -> pd.DataFrame:
 
 def distances_to_cloud(images: Mapping[str, torch.Tensor | StoredImages]) -> pd.DataFrame:
     """Mean PSNR, in dB, of each method's images to those of the large model alone from the same noise."""
-    target = images[CLOUD_ONLY][:].float()
-    rows = [
-        {"method": name, "psnr_to_cloud": round(float(_psnr(pictures[:].float(), target)), 3)}
-        for name, pictures in images.items()
-        if name != CLOUD_ONLY
-    ]
-    return pd.DataFrame([{"method": CLOUD_ONLY}, *rows])
-
-
-def _psnr(images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return peak_signal_noise_ratio(images, target, data_range=255.0, reduction="elementwise_mean", dim=(1, 2, 3))
+    target, rows = images[CLOUD_ONLY][:].float(), list[dict[str, Any]]([{"method": CLOUD_ONLY}])
+    for name in [name for name in images if name != CLOUD_ONLY]:
+        psnr = peak_signal_noise_ratio(images[name][:].float(), target, data_range=255.0, dim=(1, 2, 3))
+        rows.append({"method": name, "psnr_to_cloud": round(float(psnr), 3)})
+    return pd.DataFrame(rows)

@@ -82,13 +82,15 @@ def matrix(scores: pd.DataFrame) -> pd.DataFrame:
 def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `scores.csv` of the run."""
     path = run_folder(config, folder, settings_of(config)["plays"]) / "scores.csv"
-    said = settings_of(config)["claims_on"]
-    if not path.exists():
-        return [Claim(*words, "not run", untested("nothing was played")) for words in said.values()]
-    scores = read_table(path)
-    tried = {scheme: scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0)] for scheme in said}
-    rules = {"all": exactly_one_of_n, "bucket": within_bound}
-    return [Claim(*words, *rules.get(scheme, leaks)(tried[scheme])) for scheme, words in said.items()]
+    scores = read_table(path) if path.exists() else None
+    found = []
+    for scheme, (text, source, paper) in settings_of(config)["claims_on"].items():
+        ours, verdict = "not run", untested("nothing was played")
+        if scores is not None:
+            tried = scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0)]
+            ours, verdict = {"all": exactly_one_of_n, "bucket": within_bound}.get(scheme, leaks)(tried)
+        found.append(Claim(text, source, paper, ours, verdict))
+    return found
 
 
 def exactly_one_of_n(tried: pd.DataFrame) -> tuple[str, Verdict]:

@@ -13,7 +13,6 @@ from obclip_cli import runs
 from obclip_cli.config import Config
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.diffusion.architectures import load_architecture, parameters_of
-from obclip_cli.diffusion.schedule import split
 from obclip_cli.evaluation.blocks import blocks_of, settings_of
 from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
@@ -101,10 +100,9 @@ def _measured(config: Config, scored: Scored, progress: ProgressBar) -> pd.DataF
 
 def parts(config: Config) -> list[Part]:
     """All steps of each model for four images."""
-    alone = {row.name: split(config.pair, row.run.hybrid(config.hybrid.steps)) for row in blocks_of(config)[0].rows}
+    alone = {row.name: row.run for row in blocks_of(config)[0].rows}
     return [
-        Part(CLOUD_ONLY, "cloud", alone[CLOUD_ONLY].cloud, IMAGES),
-        Part(DEVICE_ONLY, "device", alone[DEVICE_ONLY].device, IMAGES),
+        Part.of(config, alone[name], side, IMAGES) for name, side in ((CLOUD_ONLY, "cloud"), (DEVICE_ONLY, "device"))
     ]
 
 

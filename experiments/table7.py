@@ -5,6 +5,7 @@ latencies give there; its range is that of the rounds, in which all rows are tim
 which are exact: those of ObCLIP grow as N without reuse and by less with it.
 """
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pandas as pd
 
 from obclip_cli import runs
 from obclip_cli.config import Config
-from obclip_cli.diffusion.schedule import split
 from obclip_cli.evaluation.blocks import rows_of, settings_of
 from obclip_cli.evaluation.methods import CLOUD_ONLY, HYBRID_SD, OBCLIP, VANILLA, Method
 from obclip_cli.metrics.intervals import Estimate
@@ -30,6 +30,7 @@ from obclip_cli.runs import read_table
 KEYS = ["pair", "method", "k", "N"]
 BEST, TOTAL = f"{OBCLIP}+cache+reuse", "total with device"
 GROWING = (OBCLIP, f"{OBCLIP}+cache", BEST)
+DEVICE = "device after k={}"
 METHODS = (CLOUD_ONLY, HYBRID_SD, VANILLA, *GROWING, TOTAL)
 MEASURED = [f"{column}{end}" for column in ("seconds", "speedup_measured") for end in ("", "_low", "_high")]
 COLUMNS = ["tmac", *MEASURED[:3], "speedup_by_macs", *MEASURED[3:]]
@@ -70,15 +71,11 @@ def parts(config: Config) -> list[Part]:
     """All that is timed: every method, at every N where its time depends on N, and the device's steps after every k."""
     found: dict[tuple[str, int], Part] = {}
     for method, k, n, run in printed(config):
-        divided, count = split(config.pair, run.hybrid(config.hybrid.steps)), n if run.hidden else 1
-        found[run.name, count] = Part(run.name, "cloud", divided.cloud, count, run.cache)
+        count = n if run.hidden else 1
+        found[run.name, count] = Part.of(config, run, "cloud", count)
         if method == TOTAL:
-            found[_device(k)] = Part(*_device(k)[:1], "device", divided.device, 1)
+            found[DEVICE.format(k), 1] = replace(Part.of(config, run, "device", 1), name=DEVICE.format(k))
     return list(found.values())
-
-
-def _device(k: int) -> tuple[str, int]:
-    return f"device after k={k}", 1
 
 
 def side_by_side(config: Config, times: pd.DataFrame | None) -> pd.DataFrame:
@@ -110,7 +107,7 @@ def own_rows(config: Config, times: pd.DataFrame | None) -> pd.DataFrame:
         tmac = counted["cloud_tmac"] + (counted["device_tmac"] if method == TOTAL else 0)
         row = {"pair": name_of(config), "method": method, "k": k, "N": n, "tmac": tmac}
         if by_round is not None:
-            seconds = by_round[run.name, count] + (by_round[_device(k)] if method == TOTAL else 0)
+            seconds = by_round[run.name, count] + (by_round[DEVICE.format(k), 1] if method == TOTAL else 0)
             series = seconds, by_round[VANILLA, n] / seconds
             values = [value for each in series for value in (each.median(), each.min(), each.max())]
             row |= {name: float(f"{value:.5g}") for name, value in zip(MEASURED, values, strict=True)}

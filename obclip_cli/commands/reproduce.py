@@ -2,9 +2,8 @@
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +13,7 @@ from obclip_cli.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from obclip_cli.report.progress import Experiments
-    from obclip_cli.reproduction.claims import Claim
+    from obclip_cli.reproduction.page import Section
 
 EPILOG = """
 Examples:
@@ -29,46 +28,6 @@ obclip reproduce table7 --pair sdxl-koala --leave-out
 """
 EMBEDDED = "mini"
 QUICK = Path("results") / "quick"
-
-
-@dataclass
-class _Experiment:
-    """One experiment of this call.
-
-    Attributes:
-        module: experiments/NAME.py, or None where YAML says it all.
-        text: its caption once it has run, or why it could not.
-    """
-
-    name: str
-    config: Config
-    module: Any
-    text: str = ""
-    was_run: bool = False
-
-    @property
-    def title(self) -> str:
-        """The heading of its section on the page."""
-        title: str = (self.config.experiment or {})["title"]
-        return title
-
-    def run(self, folder: Path, display: "Experiments") -> None:
-        """Write its table, figure and runs.
-
-        Raises:
-            UserError: it cannot be run.
-        """
-        from obclip_cli.reproduction import score_table
-
-        run = getattr(self.module, "run", score_table.run)
-        self.text, self.was_run = run(self.config, folder, display.begin(self.name)), True
-
-    def claims(self, folder: Path) -> "list[Claim]":
-        """Its claims, first those of the YAML file."""
-        from obclip_cli.reproduction.claims import contrast_claims
-
-        own: list[Claim] = self.module.claims(self.config, folder) if hasattr(self.module, "claims") else []
-        return [*contrast_claims(self.config, folder), *own]
 
 
 def reproduce(
@@ -102,38 +61,36 @@ def reproduce(
         raise UserError(f"there is no experiment {name}; {nearest(name, known)}")
     overrides = [*overrides, *([f"dataset.limit={limit}"] if limit is not None else [])]
     pair = pair or EMBEDDED
-    found = [_composed(each, overrides, pair, seed, data) for each in (known if name is None else [name])]
+    names = known if name is None else [name]
+    configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:
         from omegaconf import OmegaConf
 
-        configs = [plain(experiment.config) | {"experiment": experiment.config.experiment} for experiment in found]
-        typer.echo("---\n".join(OmegaConf.to_yaml(config) for config in configs), nl=False)
+        shown = [plain(config) | {"experiment": config.experiment} for config in configs]
+        typer.echo("---\n".join(OmegaConf.to_yaml(config) for config in shown), nl=False)
         return
     whole = Path("results") if not overrides and seed is None else QUICK
     folder = output or (whole if pair == EMBEDDED else whole / pair)
     check_writable(folder)
     if pair != EMBEDDED and not leave_out:
-        _ask(found, data, agreed=yes)
-    with experiment_bars([experiment.name for experiment in found]) as display:
-        for experiment in found:
-            _run(experiment, folder, display)
+        _ask(configs, data, agreed=yes)
+    with experiment_bars(names) as display:
+        sections = [_run(config, folder, display) for config in configs]
         display.end()
-    _conclude(folder, found, whole=name is None)
+    _conclude(folder, sections, whole=name is None)
 
 
-def _composed(name: str, overrides: list[str], pair: str, seed: int | None, data: Path | None) -> _Experiment:
+def _composed(name: str, overrides: list[str], pair: str, seed: int | None, data: Path | None) -> Config:
     """An experiment, with its dataset's folder under `data` where it needs one and none is named."""
-    from obclip_cli.reproduction.experiment import module_of
-
     overrides = [f"experiment={name}", *overrides]
     config = o.compose_from(overrides, pair=pair, seed=seed)
     if data is not None and config.dataset.get("root", "") is None:
         root = f"dataset.root={data / config.dataset['name']}"
         config = o.compose_from([*overrides, root], pair=pair, seed=seed)
-    return _Experiment(name, config, module_of(config))
+    return config
 
 
-def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:
+def _ask(configs: list[Config], data: Path | None, *, agreed: bool) -> None:
     """Say what the pair needs, ask, and fetch what is missing.
 
     Raises:
@@ -143,8 +100,7 @@ def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:
     from obclip_cli.diffusion import pairs
     from obclip_cli.reproduction import needs
 
-    configs = [experiment.config for experiment in found]
-    planned = [run for experiment in found for run in needs.planned_of(experiment.config)]
+    planned = [run for config in configs for run in needs.planned_of(config)]
     typer.echo(f"{configs[0].pair.name}: timing one step of the large model ...", err=True)
     typer.echo(needs.in_words(configs, planned), err=True)
     if not agreed:
@@ -160,38 +116,41 @@ def _ask(found: list[_Experiment], data: Path | None, *, agreed: bool) -> None:
         coco(data / "coco")
 
 
-def _run(experiment: _Experiment, folder: Path, display: "Experiments") -> None:
-    """Run one; where it cannot be run, the others go on.
+def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
+    """Run one, and test its claims; where it cannot be run, the others go on.
 
     Raises:
         UserError: there are no others.
     """
-    started = time.monotonic()
+    from obclip_cli.evaluation.blocks import settings_of
+    from obclip_cli.reproduction import claims, experiment, score_table
+    from obclip_cli.reproduction.page import Section
+
+    settings, module, started = settings_of(config), experiment.module_of(config), time.monotonic()
+    title, name = settings["title"], settings["name"]
     try:
-        experiment.run(folder, display)
+        text = getattr(module, "run", score_table.run)(config, folder, display.begin(name))
     except UserError as error:
         if len(display.names) == 1:
             raise
-        experiment.text = str(error)
-        display.say(f"{experiment.name} was not run: {error}")
-        return
+        display.say(f"{name} was not run: {error}")
+        return Section(title, name, str(error), was_run=False, claims=[])
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
-    display.say(f"{experiment.name}: written in {minutes} min {seconds:02d} s")
+    display.say(f"{name}: written in {minutes} min {seconds:02d} s")
+    own = module.claims(config, folder) if module is not None and hasattr(module, "claims") else []
+    return Section(title, name, text, was_run=True, claims=[*claims.contrast_claims(config, folder), *own])
 
 
-def _conclude(folder: Path, found: list[_Experiment], *, whole: bool) -> None:
-    """Claims and, after all experiments, the page; raises the errors once the rest is safe."""
-    from obclip_cli.reproduction.page import Section, write_page
+def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:
+    """After all experiments the page, after one its claims; raises the errors once the rest is safe."""
+    from obclip_cli.reproduction.page import write_page
 
-    claims = {each.name: each.claims(folder) if each.was_run else [] for each in found}
     if whole:
-        write_page(
-            folder, [Section(each.title, each.name, each.text, each.was_run, claims[each.name]) for each in found]
-        )
-    else:
-        typer.echo("\n\n".join(each.text for each in found))
-        for claim in (claim for told in claims.values() for claim in told):
+        write_page(folder, sections)
+    for section in sections if not whole else []:
+        typer.echo(section.text)
+        for claim in section.claims:
             typer.echo(f"\n{claim.claim} ({claim.source})\n  {claim.verdict.word}: {claim.verdict.why}")
     typer.echo(f"\nwritten to {folder}")
-    if failed := [f"{each.name} ({each.text})" for each in found if not each.was_run]:
+    if failed := [f"{section.name} ({section.text})" for section in sections if not section.was_run]:
         raise UserError(f"not run: {'; '.join(failed)}; the rest is finished")

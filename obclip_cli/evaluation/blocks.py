@@ -21,8 +21,9 @@ from obclip_cli.evaluation.store import run_name
 
 CACHE, REUSE = "cache", "cache+reuse"
 SIDES = ("cloud", "device")
-PRESETS = {10: "paper_k10", 5: "paper_k5"}  # k: file of configs/cache with the paper's r and s
-OWN_PRESET = "paper_lcm"  # of a cloud with a schedule of its own
+# k: file of configs/cache with the paper's r and s; the last is of a cloud with a schedule of its own, at any k.
+PRESETS = {10: "paper_k10", 5: "paper_k5", 4: "paper_lcm"}
+POINTS = [10, 5]  # of the paper, on one schedule
 # What the names under `use` mean; an acceleration and a shift may follow, as in "ObCLIP, cache, dt=8".
 USED: dict[str, dict[str, Any]] = {
     HYBRID_SD: {},
@@ -200,7 +201,7 @@ def switch_points(config: Config, entry: Mapping[str, Any]) -> list[int]:
     """
     if "share" in entry:
         return sorted({round(share * config.cloud_steps) for share in entry["share"]})
-    if config.pair.cloud.steps is not None and entry.get("k") == list(PRESETS):
+    if config.pair.cloud.steps is not None and entry.get("k") == POINTS:
         return [config.hybrid.switch_point]
     return [k for k in entry["k"] if k <= config.cloud_steps]
 
@@ -217,10 +218,9 @@ def _row(config: Config, name: str, k: int) -> Row | None:
     acceleration = next((part for part in more if part in (CACHE, REUSE)), "")
     shifts = [int(part.removeprefix("dt=")) for part in more if part.startswith("dt=")]
     settings |= {"timestep_shift": shifts[0]} if shifts else {}
-    told = method_name(kind, k, ", ".join(more))
-    method = Method(
-        told, **{"order": "server_first"} | settings, switch_point=k, cache=paper_cache(config, k, acceleration)
-    )
+    settings = {"order": "server_first", "switch_point": k} | settings
+    cache = paper_cache(k if config.pair.cloud.steps is None else 4, k, acceleration)
+    method = Method(method_name(kind, k, ", ".join(more)), **settings, cache=cache)
     cells = _cells(kind, k, acceleration) | ({"timestep_shift": shifts[0]} if shifts else {})
     row = Row(", ".join([kind, *more]), k, method, cells)
     return row if _has_room(config, method, hands_over="handover" in USED[kind]) else None
@@ -249,17 +249,18 @@ def _has_room(config: Config, method: Method, *, hands_over: bool) -> bool:
     return (k == steps and not hands_over) or (k < steps and k + method.timestep_shift <= config.hybrid.steps)
 
 
-def paper_cache(config: Config, k: int, acceleration: str) -> CacheConfig:
-    """What the paper calls "", cache or cache+reuse, at its r and s; without the shared first step, which is ours."""
+@lru_cache
+def paper_cache(preset: int, k: int, acceleration: str) -> CacheConfig:
+    """What the paper calls "", cache or cache+reuse; without the shared first step, which is ours.
+
+    Args:
+        preset: the k whose r and s are taken, one of `PRESETS`.
+    """
     if not acceleration:
         return NO_ACCELERATION
-    whole = _preset(OWN_PRESET if config.pair.cloud.steps is not None else PRESETS[k], k)
+    typed = [f"cache={PRESETS[preset]}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"]
+    whole = compose_config(typed).cache
     return whole if acceleration == REUSE else replace(whole, reuse=None)
-
-
-@lru_cache
-def _preset(name: str, k: int) -> CacheConfig:
-    return compose_config([f"cache={name}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"]).cache
 
 
 def _candidates(config: Config) -> int:

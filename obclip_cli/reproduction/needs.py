@@ -8,7 +8,7 @@ import torch
 
 from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config, ModelConfig
+from obclip_cli.config import Config
 from obclip_cli.cost.latency import peak_memory, random_weights, repeated
 from obclip_cli.cost.macs import run_macs, steps_macs
 from obclip_cli.cost.profile import architecture_of
@@ -124,13 +124,6 @@ def most_candidates(config: Config) -> int:
     return len(assignments) if assignments else config.privacy.max_candidates
 
 
-def weight_gigabytes(config: Config) -> float:
-    """Both UNets' weights in the pair's dtype, in GB."""
-    size = torch.empty((), dtype=getattr(torch, config.pair.dtype)).element_size()
-    models: tuple[ModelConfig, ...] = (config.pair.cloud, config.pair.device)
-    return sum(parameters_of(architecture_of(model).unet) for model in models) * size / 1e9
-
-
 def in_words(configs: list[Config], planned: list[Planned]) -> str:
     """Required downloads and memory, and the expected time, a line each."""
     wanted = downloads(configs) or ["nothing: models and data are here"]
@@ -138,20 +131,15 @@ def in_words(configs: list[Config], planned: list[Planned]) -> str:
     planned = [run for place, run in enumerate(planned) if run not in planned[:place]]  # tables share runs
     seconds = sum(macs_to_run(run) for run in planned) / step.rate
     images = sum(prompts_of(run.config) * len(run.methods) for run in planned)
-    rows = configs[0].rows_at_once
-    fits = (
-        f"{weight_gigabytes(configs[0]):.1f} GB of UNet weights; {rows} rows at once (cloud.batch) are meant for 24 GB"
-    )
-    memory = f"{step.memory / 1e9:.1f} GB at the most in a step of {rows} rows, measured here" if step.memory else fits
+    config, rows = configs[0], configs[0].rows_at_once
+    size = torch.empty((), dtype=getattr(torch, config.pair.dtype)).element_size()
+    weights = sum(parameters_of(architecture_of(side.model).unet) for side in pairs.sides(config.pair)) * size / 1e9
+    memory = f"{weights:.1f} GB of UNet weights; {rows} rows at once (cloud.batch) are meant for 24 GB"
+    if step.memory:
+        memory = f"{step.memory / 1e9:.1f} GB at the most in a step of {rows} rows, measured here"
     where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "this CPU"
     unknown = sorted({run.config.dataset["name"] for run in planned if not prompts_of(run.config)})
     more = f", and those of {', '.join(unknown)}, whose prompts are not known yet" if unknown else ""
-    return "\n".join(
-        [
-            "Downloads:",
-            *(f"  {line}" for line in wanted),
-            f"GPU memory: {memory}",
-            f"Time: at most {seconds / 3600:,.1f} hours on {where} for {images:,} images{more}, "
-            f"from a measured step of {step.seconds:.2f} s",
-        ]
-    )
+    time = f"at most {seconds / 3600:,.1f} hours on {where} for {images:,} images{more}"
+    lines = ["Downloads:", *(f"  {line}" for line in wanted), f"GPU memory: {memory}"]
+    return "\n".join([*lines, f"Time: {time}, from a measured step of {step.seconds:.2f} s"])

@@ -1,14 +1,14 @@
 """Every FLOPs cell of the paper's Tables 2, 3, 4, 5 and 7 beside our count (arXiv 2510.04153).
 
-Its tables are quoted in reproduction/paper/*.csv; cells.csv says of each cell what is counted for it: k guided steps for
-n candidates on an architecture of the cloud, and steps of some images on one of the device. The paper's "FLOPs (T)" are
+Its tables are quoted in reproduction/paper/*.csv; cells.csv says what is counted for each cell: k guided steps for n
+candidates on an architecture of the cloud, and steps of some images on one of the device. The paper's "FLOPs (T)" are
 multiply-accumulates: convolutions, linear layers and one of the two attention products in its cloud models, none in its
 compressed ones. That is what its counter saw of the attention processor that was active; `Macs.total` counts both
 products everywhere.
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,16 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli.cloud.accelerate import accelerations
-from obclip_cli.compose import compose_config
-from obclip_cli.config import NO_ACCELERATION
 from obclip_cli.cost.macs import pass_macs, steps_macs
 from obclip_cli.cost.profile import figure12
 from obclip_cli.diffusion.architectures import load_architecture
+from obclip_cli.evaluation.blocks import paper_cache
 from obclip_cli.report.plots import plot_savings
 from obclip_cli.report.tables import write_table
 
 TABLES = Path(__file__).parent / "paper"
 COUNTED = (2, 3, 4, 5, 7)
 STEPS = 25
-PRESETS = {5: "paper_k5", 10: "paper_k10", 4: "paper_lcm"}  # k: file in configs/cache
 TOLERANCE = 0.01
 # Where the paper's cells do not follow from its own, by the column `slip`.
 NOTES = {
@@ -69,9 +67,8 @@ class Cell:
     @property
     def is_resolved(self) -> bool:
         """Whether the paper's figure is ours, or our count of what the note says it is."""
-        return self.agrees or (
-            self.as_printed is not None and abs(_difference(self.as_printed, self.paper)) <= TOLERANCE
-        )
+        printed = self.ours if self.as_printed is None else self.as_printed
+        return self.agrees or abs(_difference(printed, self.paper)) <= TOLERANCE
 
 
 def _difference(ours: float, paper: float) -> float:
@@ -85,12 +82,9 @@ def cloud_cost(architecture: str, *, k: int, n: int, acceleration: str = "") -> 
     Args:
         acceleration: "", "cache" or "cache+reuse".
     """
-    cache = NO_ACCELERATION
-    if acceleration:
-        preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}", "cache.shared_first_step=false"])
-        cache = preset.cache if "reuse" in acceleration else replace(preset.cache, reuse=None)
     model = load_architecture(architecture)
-    steps = steps_macs(model.unet, model.text_tokens, candidates=n, guided=True, steps=k, chosen=accelerations(cache))
+    chosen = accelerations(paper_cache(k, k, acceleration))
+    steps = steps_macs(model.unet, model.text_tokens, candidates=n, guided=True, steps=k, chosen=chosen)
     return sum(step.paper_cloud for step in steps) / 1e12
 
 

@@ -119,11 +119,7 @@ def score_and_time(block: Block, folder: Path, progress: ProgressBar) -> Scored:
 
 def cloud_parts(block: Block) -> list[Part]:
     """What the cloud runs for each row, on N prompts where they are hidden."""
-    config, n = block.config, block.candidates
-    return [
-        Part(m.name, "cloud", split(config.pair, m.hybrid(config.hybrid.steps)).cloud, n if m.hidden else 1, m.cache)
-        for m in block.methods
-    ]
+    return [Part.of(block.config, m, "cloud", block.candidates if m.hidden else 1) for m in block.methods]
 
 
 def costs(config: Config, method: Method, candidates: int) -> dict[str, float]:

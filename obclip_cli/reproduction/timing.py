@@ -11,6 +11,8 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
 from obclip_cli.cost.latency import PROMPT, real_weights, synchronise
 from obclip_cli.diffusion.denoise import Stretch
+from obclip_cli.diffusion.schedule import split
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.report.progress import ProgressBar
@@ -31,6 +33,14 @@ class Part:
     n: int
     cache: CacheConfig = field(default_factory=lambda: NO_ACCELERATION)
 
+    @classmethod
+    def of(cls, config: Config, method: Method, side: str, n: int) -> "Part":
+        """A method's part on one side, under the method's name."""
+        divided = split(config.pair, method.hybrid(config.hybrid.steps))
+        if side == "cloud":
+            return cls(method.name, side, divided.cloud, n, method.cache)
+        return cls(method.name, side, divided.device, n)
+
 
 def seconds_of(config: Config, parts: list[Part], rounds: int, progress: ProgressBar) -> pd.DataFrame:
     """One row a part and round: `part`, `n`, `round`, `seconds`; one step of each part warms up.
@@ -38,9 +48,7 @@ def seconds_of(config: Config, parts: list[Part], rounds: int, progress: Progres
     Denoising and text encoding are timed, decoding is not. The device begins at noise where the scheme has the cloud's
     latent: the work is the same.
     """
-    sides = {"cloud": config.pair.cloud, "device": config.pair.device}
-    used = {part.side for part in parts}
-    pipelines = {side: real_weights(config.pair, model) for side, model in sides.items() if side in used}
+    pipelines = {side: real_weights(config.pair, getattr(config.pair, side)) for side in {part.side for part in parts}}
     advance = progress("latency", len(parts) * (rounds + 1))
     for part in parts:
         first = min(part.stretch.start + 1, part.stretch.stop)

@@ -1,8 +1,18 @@
 """Our counts against the paper's printed FLOPs (arXiv 2510.04153, Tables 2, 3, 4, 5 and 7)."""
 
+import pandas as pd
 import pytest
 
-from obclip_cli.reproduction.paper_costs import NOTES, TOLERANCE, Cell, cloud_cost, compare, device_cost
+from obclip_cli.reproduction.paper_costs import (
+    NOTES,
+    TABLES,
+    TOLERANCE,
+    Cell,
+    cloud_cost,
+    compare,
+    device_cost,
+    printed,
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +62,18 @@ def test_a_pivot_saves_the_same_for_each_other_row() -> None:
         cloud_cost("sd14", k=5, n=6, acceleration="cache") - cloud_cost("sd14", k=5, n=6, acceleration="cache+reuse")
     ) / (11 * 3)
     assert per_row * 1e3 == pytest.approx(52.9, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("number", "columns"),
+    [
+        (2, ["cloud_tmac", "device_tmac"]),
+        (3, ["cloud_tmac_per_candidate"]),
+        (4, ["cloud_tmac_per_candidate"]),
+        (5, ["tmac_batch4"]),
+        (7, ["tmac"]),
+    ],
+)
+def test_the_cells_are_those_of_the_quoted_tables(number: int, columns: list[str]) -> None:
+    quoted = pd.read_csv(TABLES / f"table{number}.csv")[columns].to_numpy(dtype=float).ravel()
+    assert list(printed(number)["paper"]) == [value for value in quoted if value == value]

@@ -6,7 +6,7 @@ from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import blocks_of, changed, methods_of, rows_of, settings_of
-from obclip_cli.reproduction.experiment import experiment_names, module_of
+from obclip_cli.reproduction.experiment import experiment_names
 from obclip_cli.reproduction.needs import planned_of
 
 SCORED = ("table2", "table3", "table4", "table6", "figure3", "figure4", "handover")
@@ -18,7 +18,7 @@ def test_every_experiment_has_methods_and_a_plan_for_every_pair(name: str) -> No
         config = compose_config([f"experiment={name}", f"pair={pair}"])
         assert settings_of(config)["name"] == name and settings_of(config)["title"]
         assert methods_of(config) == blocks_of(config)[0].methods
-        for planned in planned_of(config, module_of(config)):
+        for planned in planned_of(config):
             assert planned.config.dataset["limit"] and planned.methods
             assert len({method.name for method in planned.methods}) == len(planned.methods)
 
