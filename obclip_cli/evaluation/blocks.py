@@ -110,11 +110,6 @@ def settings_of(config: Config) -> dict[str, Any]:
     return config.experiment
 
 
-def methods_of(config: Config) -> list[Method]:
-    """What an experiment compares, in its first block where it has several."""
-    return blocks_of(config)[0].methods
-
-
 def blocks_of(config: Config) -> list[Block]:
     """The runs that an experiment consists of.
 

@@ -15,7 +15,7 @@ from experiments.shared_maps import candidate_images
 from obclip_cli.compose import compose_config
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.schedule import Split, split
-from obclip_cli.evaluation.blocks import methods_of
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.generate import Pair, generate_images, load_pair
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.features import Features
@@ -57,15 +57,15 @@ LCM = ["pair=lcmsdxl-koala", "hybrid.switch_point=4", "hybrid.timestep_shift=8"]
 
 
 def test_figure7_holds_every_method_of_the_papers_tables() -> None:
-    names = [method.name for method in methods_of(compose_config(["experiment=figure7"]))]
+    names = [method.name for method in blocks_of(compose_config(["experiment=figure7"]))[0].methods]
     assert names[:3] == ["cloud-only", "device-only", "vanilla OG"]
     assert names[3:7] == ["Hybrid SD, k=10", "ObCLIP, k=10", "ObCLIP, k=10, cache", "ObCLIP, k=10, cache+reuse"]
-    lcm = methods_of(compose_config(["experiment=figure7", *LCM]))
+    lcm = blocks_of(compose_config(["experiment=figure7", *LCM]))[0].methods
     assert "ObCLIP, k=4, cache+reuse" in [method.name for method in lcm]
 
 
 def test_figures_10_and_13_run_from_one_end_to_the_other(reproduced: Reproduced) -> None:
-    ours, lcm = (methods_of(compose_config(["experiment=figure10", *pair])) for pair in ([], LCM))
+    ours, lcm = (blocks_of(compose_config(["experiment=figure10", *pair]))[0].methods for pair in ([], LCM))
     assert [method.switch_point for method in ours] == [0, 1, 3, 5, 10, 15, 20, 25]
     assert [method.switch_point for method in lcm] == [0, 1, 2, 3, 5, 6, 8]
     assert all(method.timestep_shift == 8 for method in lcm)

@@ -5,7 +5,7 @@ import pytest
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.blocks import blocks_of, changed, methods_of, rows_of, settings_of
+from obclip_cli.evaluation.blocks import blocks_of, changed, rows_of, settings_of
 from obclip_cli.reproduction.experiment import experiment_names
 from obclip_cli.reproduction.needs import planned_of
 
@@ -17,7 +17,6 @@ def test_every_experiment_has_methods_and_a_plan_for_every_pair(name: str) -> No
     for pair in pair_names():
         config = compose_config([f"experiment={name}", f"pair={pair}"])
         assert settings_of(config)["name"] == name and settings_of(config)["title"]
-        assert methods_of(config) == blocks_of(config)[0].methods
         for planned in planned_of(config):
             assert planned.config.dataset["limit"] and planned.methods
             assert len({method.name for method in planned.methods}) == len(planned.methods)
@@ -65,7 +64,7 @@ def test_a_cloud_with_a_schedule_of_its_own_brings_its_switch_point() -> None:
 
 def test_both_schedules_of_table_4() -> None:
     shared, own = blocks_of(compose_config(["experiment=table4", "hybrid.handover=history"]))
-    assert shared.methods == methods_of(compose_config(["experiment=table3", "hybrid.handover=history"]))
+    assert shared.methods == blocks_of(compose_config(["experiment=table3", "hybrid.handover=history"]))[0].methods
     assert [method.timestep_shift for method in own.methods] == [0, 8, 8, 10, 4, 0]
     assert [method.switch_point for method in own.methods] == [8, 4, 4, 4, 4, 4]
     assert not any(method.hidden or method.cache.reuse for method in own.methods)
@@ -101,12 +100,13 @@ def test_figure_4_is_the_large_model_alone() -> None:
 
 def test_a_history_is_shipped_only_on_one_schedule_and_before_the_end() -> None:
     found = [
-        (m.switch_point, m.handover) for m in methods_of(compose_config(["experiment=handover", "hybrid.steps=10"]))
+        (m.switch_point, m.handover)
+        for m in blocks_of(compose_config(["experiment=handover", "hybrid.steps=10"]))[0].methods
     ]
     assert found == [(10, "restart"), (0, "restart"), (5, "restart"), (5, "history")]
-    assert {m.handover for m in methods_of(compose_config(["experiment=handover", "pair=lcmsdxl-koala"]))} == {
-        "restart"
-    }
+    assert {
+        m.handover for m in blocks_of(compose_config(["experiment=handover", "pair=lcmsdxl-koala"]))[0].methods
+    } == {"restart"}
 
 
 def test_a_block_leaves_the_first_configuration_alone_and_sets_what_is_there() -> None:
