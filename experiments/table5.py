@@ -89,21 +89,16 @@ def _measured(config: Config, scored: Scored, progress: ProgressBar) -> pd.DataF
     if not scored.missing:
         timed = scored.run / "batch_of_4"
         if not runs.is_finished(timed, config):
-            times = seconds_of(config, parts(config), settings_of(config)["rounds"], progress)
+            alone = {row.name: row.run for row in blocks_of(config)[0].rows}
+            sides = {CLOUD_ONLY: "cloud", DEVICE_ONLY: "device"}
+            parts = [Part.of(config, alone[name], side, IMAGES) for name, side in sides.items()]
+            times = seconds_of(config, parts, settings_of(config)["rounds"], progress)
             runs.write_text(timed / "latency.csv", times.to_csv(index=False))
             runs.mark_finished(timed, config)
         seconds = spread(read_table(timed / "latency.csv")).drop(columns="n")
         seconds = seconds.rename(columns=lambda name: name.replace("seconds", SECONDS))
         both = both.merge(seconds.rename(columns={"part": "run"}), on="run")
     return both.assign(model=both["run"].map(names_of(config))).reindex(columns=["model", *MEASURED])
-
-
-def parts(config: Config) -> list[Part]:
-    """All steps of each model for four images."""
-    alone = {row.name: row.run for row in blocks_of(config)[0].rows}
-    return [
-        Part.of(config, alone[name], side, IMAGES) for name, side in ((CLOUD_ONLY, "cloud"), (DEVICE_ONLY, "device"))
-    ]
 
 
 def claims(config: Config, folder: Path) -> list[Claim]:

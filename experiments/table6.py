@@ -6,15 +6,7 @@ from obclip_cli.config import Config
 from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.contrasts import combined, difference, independent
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
-from obclip_cli.reproduction.claims import (
-    LITTLE,
-    Claim,
-    Verdict,
-    all_of,
-    costs_little,
-    in_words,
-    untested,
-)
+from obclip_cli.reproduction.claims import LITTLE, Claim, Verdict, all_of, costs_little, in_words, untested
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.runs import read_table
 

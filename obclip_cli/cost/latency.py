@@ -14,7 +14,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config, ModelConfig, PairConfig
+from obclip_cli.config import CacheConfig, Config, ModelConfig, PairConfig
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.diffusion.denoise import Stretch, denoise
 from obclip_cli.diffusion.models import default_device, load_pipeline
@@ -42,7 +42,8 @@ def measure_pair(config: Config, candidates: int, *, weights: Weights, repeats: 
     """
     divided, rows = split(config.pair, config.hybrid), []
     if divided.cloud_steps:
-        times = _cloud_times(config, divided.cloud, candidates, weights, repeats)
+        pipeline = weights(config.pair, config.pair.cloud)
+        times = repeated(cloud_part(config, pipeline, divided.cloud, candidates, config.cache), repeats)
         rows.append({"side": "cloud", "steps": divided.cloud_steps, "rows": candidates} | summarised(times))
     if divided.device_steps:
         times = _device_times(config, divided.device, weights, repeats)
@@ -57,11 +58,14 @@ def measure_pair(config: Config, candidates: int, *, weights: Weights, repeats: 
     }
 
 
-def _cloud_times(config: Config, stretch: Stretch, candidates: int, weights: Weights, repeats: int) -> list[float]:
-    server = CloudServer(weights(config.pair, config.pair.cloud), batch=config.rows_at_once, cache=config.cache)
+def cloud_part(
+    config: Config, pipeline: DiffusionPipeline, stretch: Stretch, prompts: int, cache: CacheConfig
+) -> Callable[[], object]:
+    """What a server does for one request, to be timed: the steps of `stretch` for its prompts."""
+    server = CloudServer(pipeline, batch=config.rows_at_once, cache=cache)
     start, stop, scale = stretch.start, stretch.stop, stretch.guidance_scale
-    request = CloudRequest((PROMPT,) * candidates, stretch.steps, start, stop, scale, config.seed)
-    return repeated(lambda: server.denoise(request), repeats)
+    request = CloudRequest((PROMPT,) * prompts, stretch.steps, start, stop, scale, config.seed)
+    return lambda: server.denoise(request)
 
 
 def _device_times(config: Config, stretch: Stretch, weights: Weights, repeats: int) -> list[float]:
@@ -82,14 +86,16 @@ def random_weights(pair: PairConfig, model: ModelConfig) -> DiffusionPipeline:
 
 def repeated(run: Callable[[], object], repeats: int) -> list[float]:
     """Seconds of each of `repeats` runs, after one that does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        synchronise()
-        started = time.perf_counter()
-        run()
-        synchronise()
-        times.append(time.perf_counter() - started)
-    return times[1:]
+    return [timed(run) for _ in range(repeats + 1)][1:]
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    synchronise()
+    started = time.perf_counter()
+    run()
+    synchronise()
+    return time.perf_counter() - started
 
 
 def synchronise() -> None:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 
 from obclip_cli.cloud.accelerate import accelerations
-from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import Config
-from obclip_cli.cost.latency import peak_memory, random_weights, repeated
+from obclip_cli.config import NO_ACCELERATION, Config
+from obclip_cli.cost.latency import cloud_part, peak_memory, random_weights, repeated
 from obclip_cli.cost.macs import run_macs, steps_macs
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.data import load_dataset
@@ -20,7 +19,6 @@ from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import Method
-from obclip_cli.protocol import CloudRequest
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
 MEASURED_STEPS = 1
@@ -81,9 +79,8 @@ def measure_step(config: Config) -> Measured:
     stretch = split(pair, replace(config.hybrid, switch_point=MEASURED_STEPS, timestep_shift=0)).cloud
     guided = is_guided(model.unet, stretch.guidance_scale)
     images = max(1, config.rows_at_once // (2 if guided else 1)) if accelerated else 1
-    request = CloudRequest(("",) * images, stretch.steps, 0, MEASURED_STEPS, stretch.guidance_scale, config.seed)
-    server = CloudServer(random_weights(pair, pair.cloud), batch=config.rows_at_once)
-    (seconds,) = repeated(lambda: server.denoise(request), 1)
+    part = cloud_part(config, random_weights(pair, pair.cloud), stretch, images, NO_ACCELERATION)
+    (seconds,) = repeated(part, 1)
     counted = steps_macs(model.unet, model.text_tokens, candidates=images, guided=guided, steps=MEASURED_STEPS)
     return Measured(seconds, sum(step.total for step in counted) / seconds, peak_memory() if accelerated else None)
 

@@ -1,20 +1,17 @@
 """Seconds of several stretches of denoising, timed in turn, so that what slows a machine down slows all of them."""
 
-import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from diffusers import DiffusionPipeline
 
-from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
-from obclip_cli.cost.latency import PROMPT, real_weights, synchronise
+from obclip_cli.cost.latency import cloud_part, real_weights, timed
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean
-from obclip_cli.protocol import CloudRequest
 from obclip_cli.report.progress import ProgressBar
 
 
@@ -67,14 +64,7 @@ def _timed(config: Config, pipeline: DiffusionPipeline, part: Part) -> float:
     stretch = part.stretch
     if stretch.start == stretch.stop:  # the other side runs all steps
         return 0.0
-    prompts = (PROMPT,) * part.n
-    request = CloudRequest(prompts, stretch.steps, stretch.start, stretch.stop, stretch.guidance_scale, config.seed)
-    server = CloudServer(pipeline, batch=config.rows_at_once, cache=part.cache)
-    synchronise()
-    started = time.perf_counter()
-    server.denoise(request)
-    synchronise()
-    return time.perf_counter() - started
+    return timed(cloud_part(config, pipeline, stretch, part.n, part.cache))
 
 
 def spread(times: pd.DataFrame) -> pd.DataFrame:
