@@ -51,14 +51,17 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
 def _costs(block: Block, counted: pd.DataFrame) -> pd.DataFrame:
     """What each method computes, and what goes down for one candidate."""
     latent = latent_bytes(architecture_of(block.config.pair.cloud).unet, block.config.pair.dtype)
-    methods = block.methods
-    down = [0 if m.name == DEVICE_ONLY else latent * (2 if m.handover == "history" else 1) for m in methods]
-    named = {
-        "method": [m.name for m in methods],
-        "handover": [row.run.handover if row.k is not None else None for row in block.rows],
-        "k": [m.switch_point for m in methods],
-    }
-    return pd.DataFrame({**named, **counted[["cloud_tmac", "device_tmac"]], "bytes_down": down})
+    down = [0 if m.name == DEVICE_ONLY else latent * (2 if m.handover == "history" else 1) for m in block.methods]
+    return pd.DataFrame(
+        {
+            "method": [m.name for m in block.methods],
+            "handover": [row.run.handover if row.k is not None else None for row in block.rows],
+            "k": [m.switch_point for m in block.methods],
+            "cloud_tmac": counted["cloud_tmac"],
+            "device_tmac": counted["device_tmac"],
+            "bytes_down": down,
+        }
+    )
 
 
 def _differences(block: Block, place: Path) -> pd.DataFrame:
@@ -74,7 +77,8 @@ def _differences(block: Block, place: Path) -> pd.DataFrame:
 
 def distances_to_cloud(images: Mapping[str, torch.Tensor | StoredImages]) -> pd.DataFrame:
     """Mean PSNR, in dB, of each method's images to those of the large model alone from the same noise."""
-    target, rows = images[CLOUD_ONLY][:].float(), list[dict[str, Any]]([{"method": CLOUD_ONLY}])
+    target = images[CLOUD_ONLY][:].float()
+    rows: list[dict[str, Any]] = [{"method": CLOUD_ONLY}]
     for name in [name for name in images if name != CLOUD_ONLY]:
         psnr = peak_signal_noise_ratio(images[name][:].float(), target, data_range=255.0, dim=(1, 2, 3))
         rows.append({"method": name, "psnr_to_cloud": round(float(psnr), 3)})
