@@ -50,10 +50,8 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     told = missing if scored.missing else judged(config, scored.run)
     caption = write_results(config, folder, table, scored.run, told)
     stored = read_table(folder / "table5.csv").set_index("model")
-    panels = {
-        title: stored[[name, f"{name}{PAPER}"]].set_axis(["ours", "paper"], axis="columns")
-        for name, title in PANELS.items()
-    }
+    both = {title: stored[[name, f"{name}{PAPER}"]] for name, title in PANELS.items()}
+    panels = {title: table.set_axis(["ours", "paper"], axis="columns") for title, table in both.items()}
     plot_bars(panels, folder / "table5.png", title=settings_of(config)["title"])
     return caption
 

@@ -206,6 +206,8 @@ def _row(config: Config, name: str, k: int) -> Row | None:
         return _corrected(config, k)
     kind, *more = name.split(", ")
     settings: dict[str, Any] = {
+        "order": "server_first",
+        "switch_point": k,
         "handover": config.hybrid.handover,
         "timestep_shift": config.hybrid.timestep_shift,
     } | USED[kind]
@@ -213,7 +215,6 @@ def _row(config: Config, name: str, k: int) -> Row | None:
     acceleration = next((part for part in more if part in (CACHE, REUSE)), "")
     shifts = [int(part.removeprefix("dt=")) for part in more if part.startswith("dt=")]
     settings |= {"timestep_shift": shifts[0]} if shifts else {}
-    settings = {"order": "server_first", "switch_point": k} | settings
     cache = paper_cache(k if config.pair.cloud.steps is None else 4, k, acceleration)
     method = Method(method_name(kind, k, ", ".join(more)), **settings, cache=cache)
     cells = _cells(kind, k, acceleration) | ({"timestep_shift": shifts[0]} if shifts else {})

@@ -114,7 +114,8 @@ def cells_of(number: int) -> list[Cell]:
 
 
 def _counted(cell: dict[Any, Any]) -> Cell:
-    k, n, steps, ours, as_printed = cell["k"], cell["n"], cell["steps"], 0.0, None
+    k, n, steps, ours = cell["k"], cell["n"], cell["steps"], 0.0
+    as_printed: float | None = None
     if cell["cloud"]:
         ours = cloud_cost(cell["cloud"], k=k, n=n, acceleration=cell["acceleration"])
     if cell["device"]:
