@@ -35,7 +35,7 @@ class _Recorder:
         return taken
 
     def detach(self) -> None:
-        """Look away."""
+        """Stop recording."""
         while self.hooks:
             self.hooks.pop().remove()
 
