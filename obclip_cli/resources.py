@@ -1,5 +1,6 @@
 """Where the package's own data lies: in a clone beside the package, in a wheel inside it."""
 
+import os
 from pathlib import Path
 
 
@@ -16,3 +17,8 @@ def data_folder(name: str) -> Path:
 def resolve(path: str) -> str:
     """A model's place: `package:NAME` for the weights in this package, a folder, or a hub id."""
     return str(package_folder() / path.removeprefix("package:")) if path.startswith("package:") else path
+
+
+def cache_folder(name: str) -> Path:
+    """A folder of `obclip` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obclip" / name

@@ -1,10 +1,12 @@
 """Fixtures: a tiny random pair in diffusers' own format, so that tests need neither weights nor network."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from filelock import FileLock
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -12,11 +14,18 @@ from obclip_cli.config import taxonomy_path
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for all test processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Reference statistics are cached here, not in the user's home."""
+def own_cache(shared_folder: Path) -> Iterator[None]:
+    """Reference statistics and counts are cached here, not in the user's home."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(shared_folder / "cache"))
         yield
 
 
@@ -83,11 +92,13 @@ def tiny_pipeline(seed: int, *, mid_block: bool) -> StableDiffusionPipeline:
 
 
 @pytest.fixture(scope="session")
-def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Overrides that point the pair at two tiny random models on disk."""
-    folder = tmp_path_factory.mktemp("pair")
-    tiny_pipeline(1, mid_block=True).save_pretrained(folder / "cloud")
-    tiny_pipeline(2, mid_block=False).save_pretrained(folder / "device")
+def tiny_pair(shared_folder: Path) -> list[str]:
+    """Overrides that point the pair at two tiny random models on disk, made by the first test process."""
+    folder = shared_folder / "pair"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            tiny_pipeline(1, mid_block=True).save_pretrained(folder / "cloud")
+            tiny_pipeline(2, mid_block=False).save_pretrained(folder / "device")
     return [f"pair.cloud.path={folder / 'cloud'}", f"pair.device.path={folder / 'device'}"]
 
 

@@ -17,6 +17,7 @@ from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.acceleration import Acceleration, Kinds, kinds
 from obclip_cli.cloud.server import chunked
 from obclip_cli.config import CacheConfig
+from obclip_cli.cost import memo
 from obclip_cli.diffusion.architectures import TIME_IDS, Architecture, pooled_text_width
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.denoise import StepContext
@@ -137,13 +138,14 @@ def _counted(
     of_steps: list[Kinds],
     wanted: set[Kinds],
 ) -> dict[Kinds, Macs]:
-    """The wanted kinds of step, each for chunks of these sizes.
+    """The wanted kinds of step, each for chunks of these sizes; from the user's cache where it holds them.
 
     Steps are run in their order, one of each kind, as one may need what another has left.
     """
+    code = memo.code_digest(chosen)
     plain = tuple(sorted((key, _frozen(value)) for key, value in config.items() if not key.startswith("_")))
     chunks = [(plain, tokens, guided, size, place > 0) for place, size in enumerate(sizes)]
-    if any((*chunk, kind) not in _PASSES for chunk in chunks for kind in wanted):
+    if not all(_is_known((*chunk, kind), code) for chunk in dict.fromkeys(chunks) for kind in wanted):
         first = {kind: of_steps.index(kind) for kind in dict.fromkeys(of_steps)}
         last = max(first[kind] for kind in wanted)
         model, context = _MetaModel(dict(plain), tokens), StepContext(chunks=len(sizes))
@@ -152,8 +154,16 @@ def _counted(
                 context.conditional, context.unconditional = chunk[3], chunk[3] if guided else 0
                 for kind, context.step in first.items():
                     if context.step <= last:
-                        _PASSES[(*chunk, kind)] = model.one_pass(context.rows)
+                        counted = _PASSES[(*chunk, kind)] = model.one_pass(context.rows)
+                        memo.remember(code, (*chunk, kind), astuple(counted))
     return {kind: sum((_PASSES[(*chunk, kind)] for chunk in chunks), Macs()) for kind in wanted}
+
+
+def _is_known(step: Hashable, code: str | None) -> bool:
+    """Whether a step was counted, by this process or by one before it."""
+    if step not in _PASSES and (counts := memo.recall(code, step)) is not None:
+        _PASSES[step] = Macs(*counts)
+    return step in _PASSES
 
 
 class _MetaModel:

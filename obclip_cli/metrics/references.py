@@ -1,9 +1,7 @@
 """Features of a dataset's reference images, computed once: 40,504 images take Inception-v3 hours on a CPU."""
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -11,12 +9,8 @@ from safetensors.torch import load_file, save
 
 from obclip_cli.data.pictures import Pictures
 from obclip_cli.metrics.features import FeatureExtractor
+from obclip_cli.resources import cache_folder
 from obclip_cli.runs import digest_of, write_bytes
-
-
-def cache_folder() -> Path:
-    """`obclip/references` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obclip" / "references"
 
 
 def reference_features(references: Iterable[torch.Tensor], extractor: FeatureExtractor) -> torch.Tensor:
@@ -27,7 +21,7 @@ def reference_features(references: Iterable[torch.Tensor], extractor: FeatureExt
     if not isinstance(references, Pictures):
         return _computed(references, extractor)
     key = digest_of([references.digest(), references.preprocessing, extractor.features_digest])
-    cached = cache_folder() / f"{key}.safetensors"
+    cached = cache_folder("references") / f"{key}.safetensors"
     with suppress(FileNotFoundError, SafetensorError):  # a broken copy is made again
         return load_file(cached)["features"]
     features = _computed(references, extractor)

@@ -1,6 +1,5 @@
 """All experiments on a tiny random pair, run once by the command line; every test reads what they wrote."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +44,13 @@ class Reproduced:
 
 
 @pytest.fixture(scope="session")
-def reproduced(tiny_pair: list[str], tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reproduced:
+def reproduced(tiny_pair: list[str], shared_folder: Path) -> Reproduced:
     """`obclip reproduce` of everything; of several test processes the first one runs it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "reproduced"
-    typed = folder.with_suffix(".json")
+    folder, overrides = shared_folder / "reproduced", [*tiny_pair, *FAST]
     with FileLock(folder.with_suffix(".lock")):
-        if not typed.exists():
-            overrides = [*tiny_pair, *FAST]
+        if not folder.exists():
             reproduce(["-o", str(folder), *overrides])
-            typed.write_text(json.dumps(overrides))
-    return Reproduced(folder, json.loads(typed.read_text()))
+    return Reproduced(folder, overrides)
 
 
 def reproduce(arguments: list[str]) -> None:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from obclip_cli.data.pictures import Pictures, folder_of_pictures
 from obclip_cli.metrics.features import Features
-from obclip_cli.metrics.references import cache_folder, reference_features
+from obclip_cli.metrics.references import reference_features
+from obclip_cli.resources import cache_folder
 
 
 class Counting:
@@ -64,7 +65,7 @@ def test_another_content_preprocessing_or_weights_is_computed_again(pictures: Pi
 
 def test_a_broken_copy_is_made_again(pictures: Pictures) -> None:
     first = reference_features(pictures, Counting())
-    (copy,) = cache_folder().iterdir()
+    (copy,) = cache_folder("references").iterdir()
     copy.write_bytes(copy.read_bytes()[:20])
     extractor = Counting()
     assert torch.equal(reference_features(pictures, extractor), first) and extractor.seen == 5
@@ -74,5 +75,5 @@ def test_plain_batches_are_never_cached(pictures: Pictures) -> None:
     extractor = Counting()
     for _ in range(2):
         assert len(reference_features(iter([torch.zeros(2, 3, 4, 4, dtype=torch.uint8)]), extractor)) == 2
-    assert extractor.seen == 4 and not cache_folder().exists()
+    assert extractor.seen == 4 and not cache_folder("references").exists()
     assert len(reference_features((), extractor)) == 0
