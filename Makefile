@@ -20,7 +20,7 @@ reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about
 	$(BIN)/obclip reproduce --pair $(PAIR) $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: $(STAMP) ## measure the cloud's speed-up against multiply-accumulates saved, into results/bench (half an hour)
 	$(BIN)/obclip bench

@@ -7,11 +7,17 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from filelock import FileLock
+from hypothesis import settings
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.config import taxonomy_path
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+
+# Properties are tried on few examples; on more with `pytest --hypothesis-profile=ci`.
+settings.register_profile("few", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
+settings.load_profile("few")
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,19 @@ import sys
 
 LEAN = """
 import sys
+import obclip_cli
+dir(obclip_cli)
+loaded = [[name for name in ("torch", "diffusers", "hydra") if name in sys.modules]]
 from obclip_cli.main import run
-sys.argv = ["obclip", "--help"]
-try:
-    run()
-except SystemExit:
-    pass
 heavy = ("torch", "pandas", "diffusers", "transformers", "matplotlib", "sklearn")
-print([name for name in heavy if name in sys.modules])
+for command, names in (["--help"], heavy), (["candidates", "a man", "--json"], [n for n in heavy if n != "pandas"]):
+    sys.argv = ["obclip", *command]
+    try:
+        run()
+    except SystemExit:
+        pass
+    loaded.append([name for name in names if name in sys.modules])
+print(loaded)
 """
 STATE = """
 import importlib, pkgutil, warnings
@@ -55,8 +60,8 @@ def last_line(script: str, **environment: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_help_loads_no_library_that_a_run_needs() -> None:
-    assert last_line(LEAN) == "[]"
+def test_importing_helping_and_hiding_load_no_library_that_a_run_needs() -> None:
+    assert last_line(LEAN) == "[[], [], []]"
 
 
 def test_importing_everything_and_loading_a_model_changes_nothing_for_the_caller() -> None:

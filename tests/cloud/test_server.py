@@ -5,7 +5,6 @@ import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.models.attention_processor import Attention
 
-from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig
@@ -30,13 +29,6 @@ def test_steps_outside_the_schedule_are_refused(pipeline: StableDiffusionPipelin
     """Python's slices would quietly run fewer steps."""
     with pytest.raises(UserError, match="of a schedule of 4"):
         CloudServer(pipeline, batch=30).answer(CloudRequest(("a man",), 4, start, stop, 3.0, 1).to_bytes())
-
-
-@pytest.mark.parametrize("key", ["cache_point", "skip_point"])
-@pytest.mark.parametrize("point", [0, -1])
-def test_the_first_step_has_nothing_to_reuse(key: str, point: int) -> None:
-    with pytest.raises(UserError, match=f"cache.{key}={point} must be at least 1"):
-        accelerations(CacheConfig(**{key: point}))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,3 @@ def test_eval_with_a_pair_that_cannot_work_writes_no_file(
     for path, words in ((transformer_folder, "is a DiTPipeline"), (other_latents, "latent spaces differ")):
         assert_one_line_error(obclip(*COMMANDS["eval"], f"pair.cloud.path={path}"), words)
         assert not any(found.is_file() for found in here.rglob("*"))
-
-
-def test_no_candidate_to_count(obclip: Obclip) -> None:
-    assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "at least 1")

@@ -138,11 +138,6 @@ def test_bad_input_is_one_line(obclip: Obclip, arguments: list[str], words: list
     assert_one_line_error(obclip("models", *arguments), *words)
 
 
-def test_check_refuses_two_latent_spaces(obclip: Obclip, folders: dict[str, Path]) -> None:
-    run = obclip("models", "check", "mini", f"pair.cloud.path={folders['sd14']}")
-    assert_one_line_error(run, "latent spaces differ", "latent channels", "cloud 4, device 8")
-
-
 def test_a_folder_that_lacks_a_part_is_named(obclip: Obclip, tmp_path: Path) -> None:
     folder = save_tiny("bksdm-tiny", tmp_path / "model", seed=0)
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()

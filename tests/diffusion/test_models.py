@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel, LCMScheduler, StableDiffusionPipeline
 from diffusers import DPMSolverMultistepScheduler as DPMSolver
+from diffusers import LCMScheduler
 
 from obclip_cli.config import ModelConfig, PairConfig
 from obclip_cli.diffusion.models import check_same_latent_space, load_pipeline
@@ -138,16 +138,6 @@ def test_different_latent_spaces_are_refused(checkpoints: dict[str, Path]) -> No
         check_same_latent_space(cloud, device)
     with pytest.raises(UserError, match=r"latent size: cloud 16, device 8"):
         check_same_latent_space(device, tiny_pipeline(1, mid_block=True))
-
-
-def test_a_transformer_model_has_no_blocks_to_skip(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
-    transformer = DiTTransformer2DModel(
-        num_attention_heads=2, attention_head_dim=4, in_channels=4, out_channels=8, num_layers=1, sample_size=8
-    )
-    stable = StableDiffusionPipeline.from_pretrained(checkpoints["sd14"])
-    DiTPipeline(transformer, stable.vae, DDIMScheduler()).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="is a DiTPipeline without a UNet2DConditionModel; choose a Stable Diffusion"):
-        load_pipeline(ModelConfig(str(tmp_path)), dtype="float32", device="cpu")
 
 
 @pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model.safetensors", "vae/config.json", "model_index.json"])

@@ -25,6 +25,7 @@ from obclip_cli.evaluation import score as scoring
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.evaluation.store import RunFolder, run_name
+from tests.conftest import Run
 
 FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=4"]
 METHODS = [Method("cloud-only", "server_first", 4), Method("ours, k=2", "server_first", 2, hidden=True)]
@@ -40,6 +41,20 @@ def config(tiny_pair: list[str]) -> Config:
     return compose_config([*tiny_pair, *FAST])
 
 
+@pytest.fixture(scope="module")
+def finished(tiny_pair: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, to be read."""
+    folder = tmp_path_factory.mktemp("finished")
+    score(compose_config([*tiny_pair, *FAST]), folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(finished, tmp_path / "run")
+
+
 def score(config: Config, folder: Path, methods: list[Method] = METHODS) -> Scored:
     return scoring.run_benchmark(config, methods, folder, silent)
 
@@ -49,12 +64,12 @@ def images_in(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.glob("images/*/*.png"))}
 
 
-def test_a_run_writes_a_row_a_prompt_and_scores_with_intervals(config: Config, tmp_path: Path) -> None:
-    table, images, samples = score(config, tmp_path)
-    rows = pd.read_csv(tmp_path / "results.csv")
+def test_a_run_writes_a_row_a_prompt_and_scores_with_intervals(config: Config, finished: Path) -> None:
+    table, images, samples = score(config, finished)
+    rows = pd.read_csv(finished / "results.csv")
     assert len(rows) == len(METHODS) * len(samples) == 12
     assert list(rows.columns[:7]) == ["method", "prompt", "seed", "image", "n", "cloud_macs", "device_macs"]
-    assert all((tmp_path / path).exists() for path in rows["image"])
+    assert all((finished / path).exists() for path in rows["image"])
     ours = rows[rows["method"] == "ours, k=2"]
     by_method = table.set_index("method")
     assert by_method.loc["ours, k=2", "clip"] == pytest.approx(ours["clip"].mean(), abs=1e-4)
@@ -63,7 +78,7 @@ def test_a_run_writes_a_row_a_prompt_and_scores_with_intervals(config: Config, t
     for name in ("fid", "kid", "is", "clip", "ssim", "gender"):
         assert by_method.loc["ours, k=2", f"{name}_low"] <= by_method.loc["ours, k=2", name]
         assert by_method.loc["ours, k=2", name] <= by_method.loc["ours, k=2", f"{name}_high"]
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["examiner"]["features"].startswith("the judge package:mini")
     assert metrics["methods"]["ours, k=2"]["fid"]["value"] == pytest.approx(by_method.loc["ours, k=2", "fid"], rel=1e-4)
     assert images["ours, k=2"][:3].shape == (3, 3, 16, 16) and images["ours, k=2"][5].dtype == torch.uint8
@@ -79,40 +94,38 @@ def test_a_finished_run_is_only_read(config: Config, tmp_path: Path, monkeypatch
     assert first[2] == again[2] and images_in(tmp_path) == stamps
 
 
-def test_only_missing_images_are_made_again_and_are_the_same(config: Config, tmp_path: Path) -> None:
-    whole, part = tmp_path / "whole", tmp_path / "part"
-    expected = score(config, whole)[0]
-    shutil.copytree(whole, part)
+def test_only_missing_images_are_made_again_and_are_the_same(config: Config, finished: Path, run: Path) -> None:
+    expected = score(config, finished)[0]
     for name in ("scores.csv", "metrics.json", "results.csv"):
-        (part / name).unlink()
+        (run / name).unlink()
     removed = ["images/ours-k-2/000001.png", "images/cloud-only/000004.png", "images/ours-k-2/000004.png"]
-    pixels = {name: Image.open(part / name).tobytes() for name in removed}
+    pixels = {name: Image.open(run / name).tobytes() for name in removed}
     for name in removed:
-        (part / name).unlink()
-    stamps = images_in(part)
-    table = score(config, part)[0]
-    now = images_in(part)
+        (run / name).unlink()
+    stamps = images_in(run)
+    table = score(config, run)[0]
+    now = images_in(run)
     assert {name: now[name] for name in stamps} == stamps and sorted(set(now) - set(stamps)) == sorted(removed)
     for name in removed:
-        levels = zip(pixels[name], Image.open(part / name).tobytes(), strict=True)
+        levels = zip(pixels[name], Image.open(run / name).tobytes(), strict=True)
         assert max(abs(a - b) for a, b in levels) <= 1  # the batch is another, which rounds otherwise
     pd.testing.assert_frame_equal(table, expected, rtol=1e-2)
 
 
-def test_scored_methods_are_not_scored_again(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    score(config, tmp_path)
-    (tmp_path / "scores.csv").unlink()
+def test_scored_methods_are_not_scored_again(config: Config, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "scores.csv").unlink()
     monkeypatch.setattr(RunFolder, "add_scores", None)
-    assert list(score(config, tmp_path)[0]["method"]) == ["real held-out art", "cloud-only", "ours, k=2"]
+    assert list(score(config, run)[0]["method"]) == ["real held-out art", "cloud-only", "ours, k=2"]
 
 
 @pytest.mark.slow
-def test_kill_9_loses_at_most_a_batch(tiny_pair: list[str], tmp_path: Path) -> None:
+def test_kill_9_loses_at_most_a_batch(obclip: Callable[..., Run], tiny_pair: list[str], tmp_path: Path) -> None:
     """The batch is 2 samples with 2 methods: whatever was written before the kill stays, byte for byte."""
     limit = 20
     overrides = [*tiny_pair, *FAST, f"dataset.limit={limit}"]
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "obclip_cli.main", "eval", *overrides, "-o", str(folder)]
+    arguments = ["eval", *overrides, "-o", str(folder)]
+    command = [sys.executable, "-m", "obclip_cli.main", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -126,8 +139,8 @@ def test_kill_9_loses_at_most_a_batch(tiny_pair: list[str], tmp_path: Path) -> N
     per_sample = len(list((folder / "images").iterdir()))
     assert 8 <= len(kept) < limit * per_sample
     assert not (folder / "scores.csv").exists()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = obclip(*arguments)
+    assert done.code == 0, done.err
     now = images_in(folder)
     assert {name: now[name] for name in kept} == kept
     assert len(pd.read_csv(folder / "results.csv")) == len(now)
@@ -135,22 +148,20 @@ def test_kill_9_loses_at_most_a_batch(tiny_pair: list[str], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("change", ["seed=1", "hybrid.handover=history", "dataset.limit=5"])
 def test_another_configuration_under_the_same_name_is_refused(
-    config: Config, tiny_pair: list[str], tmp_path: Path, change: str
+    config: Config, tiny_pair: list[str], run: Path, change: str
 ) -> None:
-    score(config, tmp_path)
     key = change.partition("=")[0]
     with pytest.raises(UserError, match=f"holds a run with {key}=.*another folder"):
-        score(compose_config([*tiny_pair, *FAST, change]), tmp_path)
-    assert score(config, tmp_path)[0] is not None  # what was finished stays usable
+        score(compose_config([*tiny_pair, *FAST, change]), run)
+    assert score(config, run)[0] is not None  # what was finished stays usable
 
 
-def test_other_methods_and_other_weights_are_refused(config: Config, tmp_path: Path) -> None:
-    score(config, tmp_path)
+def test_other_methods_and_other_weights_are_refused(config: Config, run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="other methods"):
-        score(config, tmp_path, METHODS[:1])
+        score(config, run, METHODS[:1])
     copy = shutil.copytree(config.pair.device.path, tmp_path / "device")
     config.pair.device.path = str(copy)
-    own = tmp_path / "run"
+    own = tmp_path / "own"
     score(config, own)
     before = run_name(config, METHODS)
     weights = next(copy.glob("unet/*.safetensors"))
@@ -186,33 +197,31 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_finished(
     assert len(now) == 12 and {name: now[name] for name in kept} == kept
 
 
-def test_broken_files_of_a_run_are_named(config: Config, tmp_path: Path) -> None:
-    score(config, tmp_path)
-    (tmp_path / "scores.csv").unlink()
-    metrics = (tmp_path / "metrics.json").read_text()
-    (tmp_path / "metrics.json").write_text(metrics[:50])
+def test_broken_files_of_a_run_are_named(config: Config, run: Path) -> None:
+    (run / "scores.csv").unlink()
+    metrics = (run / "metrics.json").read_text()
+    (run / "metrics.json").write_text(metrics[:50])
     with pytest.raises(UserError, match=r"metrics\.json is not readable.*delete it"):
-        score(config, tmp_path)
-    (tmp_path / "metrics.json").unlink()
-    picture = tmp_path / "images" / "ours-k-2" / "000003.png"
+        score(config, run)
+    (run / "metrics.json").unlink()
+    picture = run / "images" / "ours-k-2" / "000003.png"
     whole = picture.read_bytes()
     picture.write_bytes(whole[:40])
     with pytest.raises(UserError, match=r"000003\.png is not a readable image; delete it"):
-        score(config, tmp_path)
+        score(config, run)
     Image.new("RGB", (8, 8)).save(picture)
     with pytest.raises(UserError, match=r"000003\.png has 8x8 pixels, the first of its folder 16x16"):
-        score(config, tmp_path)
+        score(config, run)
     picture.write_bytes(whole)
-    assert len(score(config, tmp_path)[0]) == 3
+    assert len(score(config, run)[0]) == 3
 
 
-def test_a_changed_dataset_is_refused(config: Config, tmp_path: Path) -> None:
-    score(config, tmp_path)
-    (tmp_path / "scores.csv").unlink()
-    samples = tmp_path / "samples.json"
+def test_a_changed_dataset_is_refused(config: Config, run: Path) -> None:
+    (run / "scores.csv").unlink()
+    samples = run / "samples.json"
     samples.write_text(samples.read_text().replace('"seed": 0,', '"seed": 9,'))
     with pytest.raises(UserError, match="the dataset has changed"):
-        score(config, tmp_path)
+        score(config, run)
 
 
 def test_prompts_that_cannot_be_hidden_are_left_out_of_every_method(tiny_pair: list[str], tmp_path: Path) -> None:
@@ -231,46 +240,45 @@ def test_a_dataset_without_references_has_no_fid(tiny_pair: list[str], tmp_path:
 
 @pytest.mark.slow
 def test_two_processes_share_the_prompts_and_give_the_same_scores(
-    config: Config, tiny_pair: list[str], tmp_path: Path
+    obclip: Callable[..., Run], tiny_pair: list[str], tmp_path: Path
 ) -> None:
-    expected = tmp_path / "one"
-    overrides = [*tiny_pair, *FAST]
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = obclip("eval", *tiny_pair, *FAST, "-o", str(one))
+    assert alone.code == 0, alone.err
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    for launcher, folder in (([], expected), (launch, tmp_path / "two")):
-        command = [sys.executable, *launcher, "-m", "obclip_cli.main", "eval", *overrides, "-o", str(folder)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("written to") == 1
-    tables = [pd.read_csv(folder / "scores.csv") for folder in (expected, tmp_path / "two")]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "obclip_cli.main"]
+    command = [sys.executable, *launch, "eval", *tiny_pair, *FAST, "-o", str(two)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert alone.out.count("written to") == done.stdout.count("written to") == 1
+    tables = [pd.read_csv(folder / "scores.csv") for folder in (one, two)]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)  # the launcher sets other numbers of threads
-    assert sorted(images_in(expected)) == sorted(images_in(tmp_path / "two"))
+    assert sorted(images_in(one)) == sorted(images_in(two))
 
 
-def test_what_a_run_needs_to_be_found_again_is_in_its_folder(config: Config, tmp_path: Path) -> None:
-    score(config, tmp_path)
-    run = RunFolder(tmp_path, config, METHODS)
-    assert run.is_finished and len(run.samples) == 6 and run.left_out == {}
-    assert run.samples[0].labels["gender"] in ("male", "female")
+def test_what_a_run_needs_to_be_found_again_is_in_its_folder(config: Config, finished: Path) -> None:
+    found = RunFolder(finished, config, METHODS)
+    assert found.is_finished and len(found.samples) == 6 and found.left_out == {}
+    assert found.samples[0].labels["gender"] in ("male", "female")
 
 
-def test_a_fresh_clone_has_no_images_and_makes_the_run_again(config: Config, tmp_path: Path) -> None:
+def test_a_fresh_clone_has_no_images_and_makes_the_run_again(config: Config, run: Path) -> None:
     """Images and the mark are not committed; scores of images that are not there are not believed."""
-    expected = score(config, tmp_path)[0]
-    shutil.rmtree(tmp_path / "images")
-    metrics = tmp_path / "metrics.json"
+    expected = score(config, run)[0]
+    shutil.rmtree(run / "images")
+    metrics = run / "metrics.json"
     metrics.write_text(re.sub(r'"value": (\d)', r'"value": 7\1', metrics.read_text()))
-    pd.testing.assert_frame_equal(score(config, tmp_path)[0], expected)
-    assert len(images_in(tmp_path)) == 12
+    pd.testing.assert_frame_equal(score(config, run)[0], expected)
+    assert len(images_in(run)) == 12
 
 
-def test_distances_are_measured_to_the_image_of_the_same_noise(config: Config, tmp_path: Path) -> None:
+def test_distances_are_measured_to_the_image_of_the_same_noise(config: Config, finished: Path, tmp_path: Path) -> None:
     """The cloud's own images may come from another run, of more prompts and in another order."""
-    _, images, samples = score(config, tmp_path / "both")
+    _, images, samples = score(config, finished)
     alone = scoring.run_benchmark(config, METHODS[1:], tmp_path / "alone", silent)[0].set_index("method")
     assert pd.isna(alone.loc["ours, k=2", "ssim"])
     backwards = images["cloud-only"].at([5, 4, 3, 2, 1, 0]), samples[::-1]
     table = scoring.run_benchmark(config, METHODS[1:], tmp_path / "again", silent, backwards)[0].set_index("method")
-    both = pd.read_csv(tmp_path / "both" / "scores.csv").set_index("method")
+    both = pd.read_csv(finished / "scores.csv").set_index("method")
     assert table.loc["ours, k=2", "ssim"] == pytest.approx(both.loc["ours, k=2", "ssim"], abs=1e-4)

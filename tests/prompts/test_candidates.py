@@ -1,13 +1,13 @@
-"""The candidate set: closure, canonical order, rendering, bad input."""
+"""The candidate set: closure, canonical order, rendering."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from obclip_cli.config import taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import build_candidates, count_candidates
-from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+from obclip_cli.prompts.taxonomy import load_taxonomy
 
 TAXONOMY = load_taxonomy(taxonomy_path("emoji"))
 SPELLINGS = [word for form in TAXONOMY.forms for word, _ in form.spellings()]
@@ -27,7 +27,6 @@ def test_a_firefighter_has_ten_candidates() -> None:
 
 
 @given(st.lists(st.sampled_from(SPELLINGS + FILLERS), min_size=1, max_size=8))
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_closure_every_candidate_has_the_same_candidates(words: list[str]) -> None:
     """Theorem 1's condition: for every p' in P(p), P(p') is P(p), in the same order."""
     try:
@@ -97,33 +96,6 @@ def test_too_many_candidates_says_how_many_and_what_to_leave_out() -> None:
         build("a woman cook with dark skin", 4)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "words"), [("", "empty"), (" \n ", "empty"), ("a\x00b", "control"), ("x" * 2001, "2001")]
-)
-def test_bad_prompts(prompt: str, words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        build(prompt)
-
-
 def test_one_person_with_two_skin_tones_is_refused() -> None:
     with pytest.raises(UserError, match="dark and light"):
         build("a dark-skinned woman with light skin")
-
-
-def test_taxonomy_files_are_checked(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    text = taxonomy_path("emoji").read_text()
-    broken = tmp_path / "broken.yaml"
-    for old, new, words in [
-        ("female: woman}", "}", "no word for female"),
-        ("[gentleman, guy]", "[gentleman, woman]", "listed twice"),
-        ("carries: [tone]", "carries: [colour]", "unknown attribute colour"),
-        ("also: {male: [gentleman", "also: {mail: [gentleman", "unknown value mail"),
-    ]:
-        assert old in text
-        broken.write_text(text.replace(old, new, 1))
-        with pytest.raises(UserError, match=words):
-            load_taxonomy(broken)
-
-
-def test_taxonomy_is_the_pairs_own(taxonomy: Taxonomy) -> None:
-    assert taxonomy.attributes["tone"] == ("light", "medium-light", "medium", "medium-dark", "dark")

@@ -11,59 +11,21 @@ from hypothesis import strategies as st
 from obclip_cli.config import taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, count_candidates
-from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.prompts.taxonomy import Form, load_taxonomy
 
 TAXONOMY = load_taxonomy(taxonomy_path("paper"))
 TEMPLATES: list[str] = yaml.safe_load((Path(__file__).parents[1] / "data" / "paper_templates.yaml").read_text())[
     "templates"
 ]
 SPELLINGS = sorted(TAXONOMY.meanings)
-COMMON = [
-    "man",
-    "woman",
-    "boys",
-    "lady",
-    "child",
-    "baby",
-    "young",
-    "elderly",
-    "middle aged",
-    "18-year-old",
-    "in his forties",
-]
-COMMON += [
-    "male",
-    "female",
-    "Asian",
-    "white",
-    "German",
-    "Mexican",
-    "he",
-    "her",
-    "his",
-    "him",
-    "hers",
-    "himself",
-    "mother",
-]
-FILLERS = [
-    "a",
-    "an",
-    "the",
-    "An",
-    "with",
-    "and",
-    "or",
-    ",",
-    ".",
-    "(closeup:1.2),",
-    "café",
-    "狐と",
-    "dog",
-    "horse",
-    "nurse",
-]
-FILLERS += ["old bench", "is", "saw", "'s", "five o'clock shadow", "in", "on", "photo", "tall", "who", "smiling"]
+# fmt: off
+COMMON = ["man", "woman", "boys", "lady", "child", "baby", "young", "elderly", "middle aged", "18-year-old", "male",
+          "in his forties", "female", "Asian", "white", "German", "Mexican", "he", "her", "his", "him", "hers",
+          "himself", "mother"]
+FILLERS = ["a", "an", "the", "An", "with", "and", "or", ",", ".", "(closeup:1.2),", "café", "狐と", "dog", "horse",
+           "nurse", "old bench", "is", "saw", "'s", "five o'clock shadow", "in", "on", "photo", "tall", "who",
+           "smiling"]
+# fmt: on
 MOST = 300
 
 
@@ -87,7 +49,7 @@ def values(name: str) -> st.SearchStrategy[str]:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @given(age=values("age"), ethnicity=values("ethnicity"), gender=values("sex"))
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 25)
 def test_the_papers_templates_are_closed_in_any_spelling(template: str, age: str, ethnicity: str, gender: str) -> None:
     canonical = template.replace("$age", "old").replace("$ethnicity", "indian").replace("$gender", "male")
     prompt = template.replace("$age", age).replace("$ethnicity", ethnicity).replace("$gender", gender)
@@ -114,7 +76,6 @@ def test_all_of_the_papers_prompts_of_a_template_have_one_candidate_set(template
 @given(
     st.lists(st.sampled_from(COMMON + FILLERS), min_size=1, max_size=9), st.sampled_from([str, str.upper, str.title])
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
 def test_any_words_in_any_order_are_closed_or_refused(words: list[str], case: type[str]) -> None:
     try:
         found = build(case(" ".join(words)))
@@ -124,7 +85,6 @@ def test_any_words_in_any_order_are_closed_or_refused(words: list[str], case: ty
 
 
 @given(st.lists(st.sampled_from(SPELLINGS + FILLERS), min_size=1, max_size=5))
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_every_spelling_of_the_taxonomy_is_closed_or_refused(words: list[str]) -> None:
     try:
         found = build(" ".join(words), most=60)
@@ -136,6 +96,16 @@ def test_every_spelling_of_the_taxonomy_is_closed_or_refused(words: list[str]) -
 @pytest.mark.parametrize(
     ("prompt", "n"),
     [
+        ("a young african man", 30),
+        ("a photo of a woman", 2),
+        ("a portrait of an old lady with her dog", 6),
+        ("a middle aged indian gentleman", 30),
+        ("a young man and an old woman", 36),
+        ("a male doctor and a female nurse", 4),
+        ("a girl flying a kite", 6),
+        ("a mother and her son", 4),
+        ("a bowl of fruit", 1),
+        ("an old building at night", 1),
         ("a young man on an old bench", 6),
         ("an european", 5),
         ("a woman and her dog, he saw her", 2),  # "he" is the dog
@@ -185,3 +155,15 @@ def test_words_without_a_candidate_value_are_remembered() -> None:
     assert build("a Mexican woman").prompts == ("a man", "a woman") == build("a woman").prompts
     with pytest.raises(UserError, match=r'"Mexican" says a value of ethnicity .* put it before its noun'):
         build("the woman is Mexican")
+
+
+@pytest.mark.parametrize("form", TAXONOMY.forms, ids=lambda form: form.name)
+def test_every_spelling_is_hidden_where_it_stands_for_a_person(form: Form) -> None:
+    """None stays in sight, and none becomes canonical words that are read differently."""
+    frames = {"adjective": "a {} person", "pronoun": "a man, {} smiles", "place": "a man from {}"}
+    frames |= {"after": "a man {}", "number": "a man, {}"}
+    for word, _ in form.spellings():
+        frame = "a {} boy" if word in form.before_own else frames.get(form.use, "a {}")
+        found = build(frame.format(word))
+        assert found.slots or found.left_out, word
+        assert_closed(found)
