@@ -56,7 +56,8 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
 def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
     root = make_coco(tmp_path / "coco")
     out = tmp_path / "out"
-    run = obclip("eval", "--dataset", "coco", f"dataset.root={root}", "--json", "-o", str(out), *tiny_pair, *FAST)
+    dataset = ["--dataset", "coco", f"dataset.root={root}", "dataset.size=32"]
+    run = obclip("eval", *dataset, "--json", "-o", str(out), *tiny_pair, *FAST)
     assert run.code == 0, run.err
     rows = {row["method"]: row for row in json.loads(run.out)}
     assert rows["cloud-only"]["fid"] > 0 and rows["cloud-only"]["tone"] is None

@@ -40,8 +40,14 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     assert "cache.cache_point=3" in run.err and "Traceback" not in run.err
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
     assert run.out.count("written to") == 1
+    # The same sweep again makes no image twice; another one is refused.
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")}
+    first = (tmp_path / "table.csv").read_text()
     as_json = obclip("sweep", *swept, "-o", str(tmp_path), "--json", *tiny_pair, *FAST)
     assert as_json.code == 1 and len(json.loads(as_json.out)) == len(table)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")} == stamps
+    assert (tmp_path / "table.csv").read_text() == first
+    assert_one_line_error(obclip("sweep", "hybrid.switch_point=1,3", "-o", str(tmp_path)), "holds another sweep")
     # Both ends once, and the run at that end has their scores.
     assert list(table["method"]).count("cloud-only") == list(table["method"]).count("device-only") == 1
     by_method = table.set_index("method")
@@ -50,17 +56,6 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     assert float(by_method.loc["ObCLIP, k=2", "ssim"]) < 0.999
     for name in set(table["run"]):
         assert (tmp_path / "runs" / name / "config.yaml").exists()
-
-
-def test_the_same_sweep_again_makes_no_image_twice(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
-    arguments = ["sweep", "hybrid.switch_point=1,2", "-o", str(tmp_path), *tiny_pair, *FAST]
-    assert obclip(*arguments).code == 0
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")}
-    first = (tmp_path / "table.csv").read_text()
-    assert obclip(*arguments).code == 0
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("runs/*/*.csv")} == stamps
-    assert (tmp_path / "table.csv").read_text() == first
-    assert_one_line_error(obclip("sweep", "hybrid.switch_point=1,3", "-o", str(tmp_path)), "holds another sweep")
 
 
 def test_a_sweep_of_the_prompt_in_the_clear_and_of_seeds(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
