@@ -40,8 +40,8 @@ def test_a_smaller_model_costs_less_and_longer_text_more() -> None:
 def count(unet: UNet2DConditionModel) -> list[Macs]:
     """Steps of several kinds and chunks, as a process of its own would count them."""
     macs._PASSES.clear()
-    chosen = accelerations(CacheConfig(cache_point=2, skip_point=3, reuse="all"))
-    return steps_macs(unet.config, 8, candidates=3, guided=True, steps=4, chosen=chosen, batch=4)
+    chosen = accelerations(CacheConfig(cache_point=1, skip_point=2, reuse="all"))
+    return steps_macs(unet.config, 8, candidates=3, guided=True, steps=3, chosen=chosen, batch=4)
 
 
 def test_a_second_process_reads_the_counts_and_a_changed_acceleration_counts_again(
@@ -64,17 +64,19 @@ def test_a_second_process_reads_the_counts_and_a_changed_acceleration_counts_aga
         path.write_text("[1, 2")
     assert count(unet) == fresh and passes == 2 * counted
 
-    source = tmp_path / "package"
-    shutil.copytree(memo.package_folder(), source, ignore=lambda _, names: [n for n in names if n == "mini"])
-    monkeypatch.setattr(memo, "package_folder", lambda: source)
-    assert count(unet) == fresh and passes == 2 * counted
-    source = tmp_path / "changed"
-    shutil.copytree(tmp_path / "package", source)
-    with (source / "cloud" / "accelerate" / "block_skip.py").open("a") as file:
+    same, changed = tmp_path / "same", tmp_path / "changed"
+    for folder in (same, changed):
+        for name in memo.COUNTED:
+            shutil.copytree(memo.package_folder() / name, folder / name)
+    with (changed / "cloud" / "accelerate" / "block_skip.py").open("a") as file:
         file.write("# changed\n")
+    monkeypatch.setattr(memo, "package_folder", lambda: same)
+    assert count(unet) == fresh and passes == 2 * counted
+    monkeypatch.setattr(memo, "package_folder", lambda: changed)
     assert count(unet) == fresh and passes == 3 * counted
+    before = memo.code_digest(())
     monkeypatch.setattr(memo.torch, "__version__", "0")
-    assert count(unet) == fresh and passes == 4 * counted
+    assert memo.code_digest(()) != before
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
