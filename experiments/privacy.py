@@ -31,6 +31,11 @@ from obclip_cli.runs import read_table
 ROUNDING = 1e-9
 
 
+def run_of(config: Config, folder: Path) -> Path:
+    """The run folder; other sizes of the game are another run."""
+    return run_folder(config, folder, settings_of(config)["plays"])
+
+
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write matrix and plot and the run behind them; return the caption.
 
@@ -38,7 +43,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         UserError: the pair's weights or the dataset are missing.
     """
     pairs.require(config.pair)
-    run = run_folder(config, folder, settings_of(config)["plays"])
+    run = run_of(config, folder)
     if not runs.is_finished(run, config):
         _measure(config, run, progress)
         runs.mark_finished(run, config)
@@ -81,7 +86,7 @@ def matrix(scores: pd.DataFrame) -> pd.DataFrame:
 
 def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `scores.csv` of the run."""
-    path = run_folder(config, folder, settings_of(config)["plays"]) / "scores.csv"
+    path = run_of(config, folder) / "scores.csv"
     scores = read_table(path) if path.exists() else None
     found = []
     for scheme, (text, source, paper) in settings_of(config)["claims_on"].items():

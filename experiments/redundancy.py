@@ -56,6 +56,11 @@ SHOWN_STEPS = (0, 3, 9, 24)  # of the heat maps between candidates
 Mean = tuple[str, range]  # a comparison, and the steps that it is taken over
 
 
+def run_of(config: Config, folder: Path) -> Path:
+    """The run folder; what another recorder sees is another run."""
+    return run_folder(config, folder, settings_of(config)["recorder"])
+
+
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     """Write curves and heat maps and the run behind them; return the caption.
 
@@ -63,7 +68,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         UserError: the pair's weights are missing, or the dataset gives no candidates to compare.
     """
     pairs.require(config.pair)
-    experiment, run = settings_of(config), run_folder(config, folder, settings_of(config)["recorder"])
+    experiment, run = settings_of(config), run_of(config, folder)
     if not runs.is_finished(run, config):
         _measure(config, run, progress)
     caption, stem = write_results(config, folder, curves(run), run), folder / experiment["name"]
@@ -202,7 +207,7 @@ def curves(run: Path) -> pd.DataFrame:
 def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `differences.csv` of the run."""
     experiment, points = settings_of(config), points_of(config)
-    path = run_folder(config, folder, experiment["recorder"]) / "differences.csv"
+    path = run_of(config, folder) / "differences.csv"
     says, parts, source = experiment["says"], experiment["parts"], experiment["source"]
     asked: dict[str, list[tuple[str, Mean, Mean]]] = {}
     for text, stops in ((says["later"], dict.fromkeys(points, config.cloud_steps)), (says["cached"], points)):

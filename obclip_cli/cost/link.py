@@ -117,10 +117,10 @@ class Link:
             while (waiting := await line.get())[1]:
                 due, chunk = waiting
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                passed.content += chunk  # before it is written: whoever has received it may look at once
+                passed.times.append(time.perf_counter())
                 writer.write(chunk)
                 await writer.drain()
-                passed.content += chunk
-                passed.times.append(time.perf_counter())
 
     def _due(self, way: str, size: int) -> float:
         """When a chunk has arrived: after those before it, at the line's rate, and the delay."""

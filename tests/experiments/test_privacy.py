@@ -11,7 +11,7 @@ from tests.experiments.conftest import Reproduced
 
 
 def test_planted_leaks_are_caught_and_what_is_promised_is_kept(reproduced: Reproduced) -> None:
-    folder = privacy.run_folder(reproduced.config("privacy"), reproduced.folder)
+    folder = privacy.run_of(reproduced.config("privacy"), reproduced.folder)
     assert folder.name in (reproduced.folder / "privacy.md").read_text()
     scores = pd.read_csv(folder / "scores.csv")
     matrix = reproduced.table("privacy").set_index("scheme")
@@ -24,7 +24,7 @@ def test_planted_leaks_are_caught_and_what_is_promised_is_kept(reproduced: Repro
 
 
 def test_costs_fall_with_lambda_and_fresh_draws_add_up(reproduced: Reproduced) -> None:
-    folder = privacy.run_folder(reproduced.config("privacy"), reproduced.folder)
+    folder = privacy.run_of(reproduced.config("privacy"), reproduced.folder)
     sweep = pd.read_csv(folder / "lambda.csv").set_index(["strategy", "lambda"])
     assert sweep.loc[("bucket", 0.1), "cost_share"] == 0.5 and sweep.loc[("bucket", 0.9), "cost_share"] == 0.1
     assert sweep.loc["bucket"]["own_is_sent"].min() == 1 > sweep.loc[("dp", 0.1), "own_is_sent"]
@@ -55,7 +55,7 @@ def test_claims_are_computed_from_the_scores(
     second: tuple[float, float, float, str], words: list[str], tmp_path: Path
 ) -> None:
     config = compose_config(["experiment=privacy"])
-    folder = privacy.run_folder(config, tmp_path)
+    folder = privacy.run_of(config, tmp_path)
     folder.mkdir(parents=True)
     rows = [row for scheme in ("all", "bucket", "replacement", "word-dp") for row in _attacked(scheme, second)]
     pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)

@@ -48,7 +48,7 @@ def test_heat_maps_by_hand() -> None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_curves_are_means_over_prompts_of_what_the_run_holds(name: str, reproduced: Reproduced) -> None:
-    run = redundancy.run_folder(reproduced.config(name), reproduced.folder)
+    run = redundancy.run_of(reproduced.config(name), reproduced.folder)
     raw, table = pd.read_csv(run / "differences.csv"), reproduced.table(name)
     assert set(raw["part"]) == set(table["part"]) == PARTS[name] and set(raw["prompt"]) == {0, 1, 2}
     means = raw.groupby(["part", "step", "comparison"])["value"].mean().unstack()
