@@ -6,7 +6,7 @@ images/ROW/    the images, as PNG
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,14 @@ class Images:
         samples: what each image was to show.
         columns: what stands over them.
         unread: rows that the judge is not asked about.
+        row_samples: samples of rows whose prompts are others.
     """
 
     rows: dict[str, torch.Tensor]
     samples: list[Sample]
     columns: list[str]
     unread: tuple[str, ...] = ()
+    row_samples: dict[str, list[Sample]] = field(default_factory=dict)
 
 
 def draw(
@@ -100,7 +102,9 @@ def readings(made: Images, judge: FeatureExtractor) -> pd.DataFrame:
     rows = []
     for name, pictures in made.rows.items():
         read = {} if name in made.unread else _read(pictures, asked, judge)
-        for place, (sample, column) in enumerate(zip(made.samples, made.columns, strict=True)):
+        for place, (sample, column) in enumerate(
+            zip(made.row_samples.get(name, made.samples), made.columns, strict=True)
+        ):
             row = {"row": name, "place": place, "column": column, "prompt": sample.prompt, "seed": sample.seed}
             for attribute in asked:
                 wanted, seen = sample.labels.get(attribute), read[attribute][place] if read else None

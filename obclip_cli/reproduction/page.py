@@ -1,4 +1,4 @@
-"""The pages that lead through `results/`, written by `obclip reproduce`: README.md and claims.md."""
+"""The pages that lead through `results/`, written by `obclip reproduce`: README.md, claims.md and index.html."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim
+from obclip_cli.reproduction.index import write_index
 from obclip_cli.runs import write_text
 
 OPENING = """# Results
@@ -14,6 +15,7 @@ OPENING = """# Results
 Written by `obclip reproduce`. Every figure names the run folder behind it (`runs/`), which holds its configuration,
 versions, hardware and raw scores. On the embedded pair `mini` scores are by the pair's own judge and are not comparable
 with the paper's; what can be compared is the trend. The paper's own figures are quoted beside ours and marked.
+To look through all of it in a browser, with the pictures of every prompt: [index.html](index.html).
 """
 CLAIMS = """# The paper's claims, and what these runs say
 
@@ -71,6 +73,8 @@ def write_page(folder: Path, sections: list[Section]) -> None:
     parts += [_shown(section) for section in sections]
     parts += [text for file, text in FURTHER.items() if (folder / file).exists()]
     write_text(folder / "README.md", "\n".join(parts))
+    shown = ("title", "name", "text", "was_run")
+    write_index(folder, [{key: getattr(section, key) for key in shown} for section in sections])
 
 
 def _shown(section: Section) -> str:

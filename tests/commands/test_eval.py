@@ -41,6 +41,7 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
         "table.md",
         "table.tex",
         "scores.png",
+        "scores.svg",
         "images.png",
     }
     table = pd.read_csv(tmp_path / "scores.csv").set_index("method")

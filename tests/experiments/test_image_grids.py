@@ -44,6 +44,14 @@ def test_every_image_that_is_listed_is_kept_with_what_the_judge_reads(name: str,
     assert (read["gender_right"] == (read["gender_read"] == read["gender"])).all()
 
 
+def test_the_gallery_has_a_picture_of_every_candidate_and_method_beside_the_table(reproduced: Reproduced) -> None:
+    table = reproduced.table("gallery")
+    assert list(table.groupby("place").size()) == [3 + 10] * 3
+    assert all((reproduced.folder / file).stat().st_size for file in table["file"])
+    candidates = table[table["row"].str.startswith("candidate")]
+    assert candidates.groupby("place")["words"].nunique().eq(10).all() and candidates["gender_read"].notna().all()
+
+
 @pytest.mark.parametrize("name", ["figure7", "figure11"])
 def test_a_pair_without_weights_is_one_line(
     name: str, obclip: Obclip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
