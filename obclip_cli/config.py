@@ -1,5 +1,6 @@
 """The typed configuration: what may be set, and within which limits. compose.py composes it."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ KEYED = ("bucket", "dp")
 MAX_EPSILON = 40
 RULES = "rules"
 HANDOVERS = ("restart", "history")
+DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 SCHEDULERS = ("dpm_solver", "lcm")
 REUSES = ("all", "branch")
 REUSE_LAYERS = ("both", "self", "cross")
@@ -41,6 +43,7 @@ class ModelConfig:
         revision: of the hub repository; null takes the copy on this machine, else the newest.
         variant: which of several weight files, such as fp16.
         unet, unet_revision: a UNet kept apart from the pipeline that it belongs to (LCM-SDXL).
+        vae, vae_revision: an autoencoder in place of the pipeline's own, or of one that it lacks.
         scheduler: dpm_solver or lcm.
         steps: length of the model's own schedule where it differs from `hybrid.steps` (LCM: 8).
         guidance_scale: where it differs from the pair's.
@@ -55,6 +58,8 @@ class ModelConfig:
     variant: str | None = None
     unet: str | None = None
     unet_revision: str | None = None
+    vae: str | None = None
+    vae_revision: str | None = None
     scheduler: str = "dpm_solver"
     steps: int | None = None
     architecture: Architecture | None = None
@@ -65,6 +70,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_choice("scheduler", self.scheduler, SCHEDULERS)
+        if self.guidance_scale is not None:
+            _check_guidance(self.guidance_scale)
 
 
 @dataclass
@@ -72,6 +79,7 @@ class PairConfig:
     """A cloud model and a device model that share a latent space.
 
     Attributes:
+        dtype: float16, bfloat16 or float32, or their short names fp16, bf16, fp32.
         captions, portraits: the datasets that stand for the paper's (`dataset=captions_of_pair`, `portraits_of_pair`).
     """
 
@@ -84,6 +92,15 @@ class PairConfig:
     judge: str | None = None
     captions: str = "coco"
     portraits: str = "portraits"
+
+    def __post_init__(self) -> None:
+        check_choice("pair.dtype", self.dtype, (*DTYPES, *DTYPES.values()))
+        self.dtype = DTYPES.get(self.dtype, self.dtype)
+        _check_guidance(self.guidance_scale)
+
+
+def _check_guidance(scale: float) -> None:
+    require(0 <= scale < math.inf, f"guidance_scale={scale} must be a finite number, at least 0, such as 7.0")
 
 
 @dataclass
@@ -210,6 +227,21 @@ class CloudConfig:
 
 
 @dataclass
+class NetworksConfig:
+    """Where the networks that score are, if not where their libraries put them; no part of a run's identity.
+
+    Attributes:
+        inception: the file of Inception-v3's weights that torch-fidelity publishes.
+        clip: a file of the weights of OpenCLIP ViT-g/14 (laion2b_s34b_b88k).
+        clip_sha256: what that file's SHA-256 must begin with.
+    """
+
+    inception: str | None = None
+    clip: str | None = None
+    clip_sha256: str | None = None
+
+
+@dataclass
 class ServeConfig:
     """How `obclip serve` runs; no part of a run's identity.
 
@@ -259,6 +291,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    networks: NetworksConfig = field(default_factory=NetworksConfig)
     seed: int = 0
     experiment: dict[str, Any] | None = None
 
@@ -279,7 +312,7 @@ def plain(config: Config) -> dict[str, Any]:
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     for chosen in ("captions", "portraits"):  # the dataset that one of them chose is there itself
         del result["pair"][chosen]
-    del result["experiment"], result["serve"]
+    del result["experiment"], result["serve"], result["networks"]
     return result
 
 

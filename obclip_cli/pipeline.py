@@ -21,8 +21,15 @@ from obclip_cli.device.remote import RemoteCloud, Watch, check_fits, served
 from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.diffusion.architectures import Architecture
 from obclip_cli.diffusion.denoise import Stretch
-from obclip_cli.diffusion.models import check_same_latent_space, default_device, load_pipeline, name_of, with_solver
-from obclip_cli.diffusion.schedule import split
+from obclip_cli.diffusion.models import (
+    check_has_autoencoder,
+    check_same_latent_space,
+    default_device,
+    load_pipeline,
+    name_of,
+    with_solver,
+)
+from obclip_cli.diffusion.schedule import schedule_in_words, share_schedule, split
 from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.revealing import revealing_words
 from obclip_cli.prompts.taxonomy import load_taxonomy
@@ -119,6 +126,7 @@ def load_remote(config: Config, watch: Watch | None = None) -> tuple[DiffusionPi
     cloud, divided = RemoteCloud(config.cloud.server, watch=watch), split(config.pair, config.hybrid)
     cloud.offer(divided.cloud.steps)  # before a model is loaded in vain
     device = load_pipeline(config.pair.device, dtype=config.pair.dtype, device=default_device())
+    check_has_autoencoder(device)
     check_fits(cloud, device, divided, config.pair)
     return device, cloud
 
@@ -134,6 +142,7 @@ def load_pipelines(pair: PairConfig) -> tuple[DiffusionPipeline, DiffusionPipeli
     # One model on both sides (Fig. 4) fits where two copies of it might not.
     device = cloud if pair.device == pair.cloud else load_pipeline(pair.device, dtype=pair.dtype, device=place)
     check_same_latent_space(cloud, device)
+    share_schedule(cloud, device)
     return cloud, device
 
 
@@ -222,6 +231,7 @@ class ObCLIPPipeline:
         cloud_side = with_solver(cloud)
         device_side = cloud_side if device is cloud else with_solver(device)
         check_same_latent_space(cloud_side, device_side)
+        share_schedule(cloud_side, device_side)
         self._set_up(config, cloud_side, device_side)
 
     @classmethod
@@ -311,6 +321,7 @@ class ObCLIPPipeline:
             "cloud_saw": list(output.candidates),
             "bytes_up": output.bytes_up,
             "bytes_down": output.bytes_down,
+            "schedule": schedule_in_words(self.config.pair, self.client.pipeline.scheduler),
             "cloud_steps": split.cloud_steps,
             "device_steps": split.device_steps,
             "cloud_macs": output.cost.cloud,

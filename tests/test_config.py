@@ -8,9 +8,10 @@ from hydra import compose, initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 
 from obclip_cli.compose import compose_config
-from obclip_cli.config import CacheConfig, HybridConfig, ModelConfig, PrivacyConfig, plain
+from obclip_cli.config import DTYPES, CacheConfig, HybridConfig, ModelConfig, PrivacyConfig, plain
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
+from obclip_cli.runs import run_digest
 
 
 def test_defaults_are_the_papers() -> None:
@@ -48,6 +49,12 @@ def test_defaults_are_the_papers() -> None:
         (["pair=lcmsdxl-koala", "hybrid.order=client_first", "privacy=none"], ["client_first", "one schedule"]),
         (["pair=lcmsdxl-koala", "hybrid.handover=history"], ["history", "restart"]),
         (["dataset.limt=3"], ["dataset.limt", "--cfg"]),
+        (["pair.dtype=int8"], ["pair.dtype=int8", "fp16, bf16, fp32"]),
+        (["pair.dtype=Tensor"], ["pair.dtype=Tensor"]),
+        (["pair.dtype=fp8"], ["pair.dtype=fp8"]),
+        (["pair.guidance_scale=nan"], ["guidance_scale=nan", "finite"]),
+        (["pair.guidance_scale=inf"], ["guidance_scale=inf"]),
+        (["pair.device.guidance_scale=-1"], ["guidance_scale=-1.0"]),
         (["pair.cloud.path=null"], ["pair.cloud.path must not be null"]),
         (["privacy.max_candidates=0"], ["privacy.max_candidates=0"]),
         (["cache.cache_point=11"], ["cache.cache_point=11", "1..10"]),
@@ -65,6 +72,16 @@ def test_bad_settings_are_one_line(overrides: list[str], words: list[str]) -> No
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(("short", "name"), DTYPES.items())
+def test_number_formats_have_two_names_and_one_identity(short: str, name: str) -> None:
+    by_short, by_name = (compose_config([f"pair.dtype={said}"]) for said in (short, name))
+    assert by_short.pair.dtype == name and run_digest(by_short) == run_digest(by_name)
+
+
+def test_where_the_networks_lie_renames_no_run() -> None:
+    assert run_digest(compose_config(["networks.clip=/x.pt"])) == run_digest(compose_config())
 
 
 def test_what_is_written_composes_again_to_the_same() -> None:

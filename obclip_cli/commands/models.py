@@ -76,7 +76,7 @@ def check(pair: PairName, overrides: o.Overrides = None, as_json: o.AsJson = Fal
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return
-    table = Table(title=f"{facts['pair']}: one latent space", title_justify="left")
+    table = Table(title=f"{facts['pair']}: one latent space; {facts['schedule']}", title_justify="left")
     for column in ("", "cloud", "device"):
         table.add_column(column, overflow="fold")
     for key in facts["cloud"]:

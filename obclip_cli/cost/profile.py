@@ -31,7 +31,7 @@ def architecture_of(model: ModelConfig) -> Architecture:
     """
     if model.architecture is not None:
         return model.architecture
-    folder = hub.folders(model)[0]
+    folder = hub.folders(model)["path"]
     unet = {k: v for k, v in json.loads((folder / "unet" / "config.json").read_text()).items() if k[0] != "_"}
     tokenizer = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())
     return Architecture(unet, tokenizer["model_max_length"])

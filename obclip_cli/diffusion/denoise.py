@@ -2,13 +2,17 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
 
 from obclip_cli.diffusion.conditioning import Conditioning, encode_prompts
-from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.diffusion.models import check_has_autoencoder, latent_shape
+from obclip_cli.errors import UserError
+
+PIXELS = 512 * 512  # that are decoded at once
 
 
 @dataclass(frozen=True)
@@ -190,13 +194,47 @@ def _generators_after(latents: torch.Tensor, seeds: Sequence[int]) -> list[torch
 
 @torch.no_grad()
 def decode(pipeline: DiffusionPipeline, latents: torch.Tensor) -> torch.Tensor:
-    """Images (n, 3, H, W) in [0, 1], on the CPU, from latents (n, c, h, w)."""
-    vae = pipeline.vae
-    # SDXL's autoencoder overflows in fp16, which its configuration says.
-    if vae.dtype == torch.float16 and vae.config.force_upcast:
-        vae.to(torch.float32)
-    latents = latents.to(vae.dtype) / vae.config.scaling_factor
-    if vae.config.shift_factor is not None:
-        latents = latents + vae.config.shift_factor
+    """Images (n, 3, H, W) in [0, 1], on the CPU, from latents (n, c, h, w).
+
+    At once only as many as have the pixels of one image of 512x512, so that memory does not grow with n.
+
+    Raises:
+        UserError: latents or images are not finite, or the model has no autoencoder.
+    """
+    check_has_autoencoder(pipeline)
+    height, width = (side * pipeline.vae_scale_factor for side in latents.shape[2:])
+    with _able_to_decode(pipeline.vae) as vae:
+        parts = [_decoded(vae, part) for part in latents.split(max(1, PIXELS // (height * width)))]
+    return torch.cat(parts)
+
+
+def _decoded(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    config, latents = vae.config, latents.to(vae.dtype)
+    if config.latents_mean is not None and config.latents_std is not None:
+        mean, std = (latents.new_tensor(each).view(1, -1, 1, 1) for each in (config.latents_mean, config.latents_std))
+        latents = latents * std / config.scaling_factor + mean
+    else:
+        latents = latents / config.scaling_factor
+    if config.shift_factor is not None:
+        latents = latents + config.shift_factor
     images = vae.decode(latents, return_dict=False)[0]
+    for name, values in (("latents", latents), ("decoded images", images)):
+        if not bool(torch.isfinite(values).all()):
+            raise UserError(
+                f"the {name} hold NaN or infinity; try pair.dtype=fp32 or bf16, or a smaller guidance_scale"
+            )
     return (images / 2 + 0.5).clamp(0, 1).float().cpu()
+
+
+@contextmanager
+def _able_to_decode(vae: AutoencoderKL) -> Iterator[AutoencoderKL]:
+    """In float32 where the model's own file says that half precision overflows, as SDXL's does; then as before."""
+    said = vae.config.force_upcast and "force_upcast" not in vae.config.get("_use_default_values", ())
+    if not (said and vae.dtype == torch.float16):
+        yield vae
+        return
+    torch.nn.Module.to(vae, torch.float32)  # diffusers' own method warns of what does not concern us
+    try:
+        yield vae
+    finally:
+        torch.nn.Module.to(vae, torch.float16)

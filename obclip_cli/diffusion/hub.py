@@ -3,21 +3,28 @@
 Nothing heavy is imported before it is needed, so that `obclip models list` answers at once.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from obclip_cli.config import ModelConfig
+from obclip_cli.diffusion.files import (
+    CHECKPOINTS,
+    MODEL_CONFIG,
+    conversion,
+    lack_of_weights,
+    lack_of_words,
+    read_json,
+    single_file,
+)
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
 
 PATIENCE = 10.0  # seconds after which a hub that does not answer counts as out of reach
 UNUSED = ("safety_checker", "feature_extractor")  # parts of a pipeline that are never loaded
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-WEIGHTS = (".safetensors", ".bin")
-PIPELINE_INDEX, MODEL_CONFIG = "model_index.json", "config.json"
+APART = ("unet", "vae")  # parts that a setting may take from elsewhere
+PIPELINE_INDEX = "model_index.json"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -29,8 +36,9 @@ class Copy:
         source: `package:NAME`, a folder or a hub id, as configured.
         kind: package, folder or hub cache.
         folder: where they are; None where there is nothing yet.
-        missing: parts that are not there; empty for a whole copy.
-        key: path or unet, the setting that names it.
+        missing: parts that are not there, and why where that is known; empty for a whole copy.
+        key: path, unet or vae, the setting that names it.
+        files: patterns of the files that are loaded, in the hub's repository.
     """
 
     key: str
@@ -38,6 +46,7 @@ class Copy:
     kind: str
     folder: Path | None
     missing: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def revision(self) -> str | None:
@@ -47,38 +56,65 @@ class Copy:
 
 
 def copies(model: ModelConfig) -> list[Copy]:
-    """The pipeline's copy and, where the UNet is kept apart, that of the UNet."""
+    """The pipeline's copy and, where UNet or autoencoder are kept apart, those of theirs."""
+    apart = [key for key in APART if getattr(model, key) is not None]
     kind, folder = _find(model.path, model.revision, PIPELINE_INDEX)
     if folder is not None:
-        missing = _missing_parts(folder, own_unet=model.unet is None, variant=_asked_for(kind, model))
+        missing = _missing_parts(folder, apart, variant=_asked_for(kind, model))
     else:
-        parts = [part for part in PARTS if part != "unet" or model.unet is None]
+        parts = [part for part in PARTS if part not in apart]
         missing = [PIPELINE_INDEX, *(parts if kind == "hub cache" else [])]
-    found = [Copy("path", model.path, kind, folder, tuple(missing))]
-    if model.unet is not None:
-        kind, folder = _find(model.unet, model.unet_revision, MODEL_CONFIG)
-        there = folder is not None and _holds_weights(folder, _asked_for(kind, model))
-        lacks = () if there else ("unet",)
-        found.append(Copy("unet", model.unet, kind, folder, lacks))
+    found = [Copy("path", model.path, kind, folder, tuple(missing), _loaded_files(model, apart))]
+    for key in apart:
+        source, variant = getattr(model, key), model.variant if key == "unet" else None
+        kind, folder = _find(source, getattr(model, f"{key}_revision"), MODEL_CONFIG)
+        lack = "" if folder is None else lack_of_weights(folder, variant if kind == "hub cache" else None)
+        lacks = () if lack is None else (_named(key, lack),)
+        found.append(Copy(key, source, kind, folder, lacks, (MODEL_CONFIG, _weight_file(variant))))
     return found
 
 
-def folders(model: ModelConfig) -> list[Path]:
-    """The pipeline's folder and, where it is kept apart, the UNet's; missing files are downloaded first.
+def folders(model: ModelConfig) -> dict[str, Path]:
+    """The pipeline's folder as `path` and, where they are kept apart, `unet` and `vae`; what is missing is downloaded.
+
+    Only what no model can do without is: a cloud needs no autoencoder, and a device without one is refused later.
 
     Raises:
-        UserError: a model is not here and cannot be fetched.
+        UserError: a model is not here and cannot be fetched, or its folder is not whole.
     """
-    for copy in copies(model):
-        if copy.kind == "package" and copy.folder is None:
-            raise UserError(
-                f"{copy.source} is not in this installation; run `make mini` in a clone, or take another pair"
-            )
-        if copy.kind == "folder" and copy.folder is None:
-            raise UserError(f"no model folder at {copy.source}; give a folder in diffusers' format or a hub id")
-    if any(copy.kind == "hub cache" and copy.missing for copy in copies(model)):
+    found = copies(model)
+    for copy in found:
+        check_form(copy)
+        if copy.kind == "folder" and needed(copy):
+            raise UserError(f"not whole: {in_words([copy])}; name a whole folder in diffusers' format, or a hub id")
+    if any(copy.kind == "hub cache" and needed(copy) for copy in found):
         _fetch_missing(model)
-    return [copy.folder for copy in copies(model) if copy.folder is not None]
+        found = copies(model)
+    return {copy.key: copy.folder for copy in found if copy.folder is not None}
+
+
+def needed(copy: Copy) -> list[str]:
+    """What a copy lacks, but for the pipeline's own autoencoder."""
+    return [part for part in copy.missing if copy.key != "path" or part.partition(":")[0] != "vae"]
+
+
+def check_form(copy: Copy) -> None:
+    """Refuse a path that is no folder in diffusers' format.
+
+    Raises:
+        UserError: says what is there, and what to type.
+    """
+    if copy.folder is not None or copy.kind == "hub cache":
+        return
+    if copy.kind == "package":
+        raise UserError(f"{copy.source} is not in this installation; run `make mini` in a clone, or take another pair")
+    path = Path(copy.source)
+    if (path / MODEL_CONFIG).is_file():
+        raise UserError(f"{path} is one part of a model, without {PIPELINE_INDEX}; name the folder around it")
+    if file := single_file(path):
+        raise UserError(f"{file} is a checkpoint of one file; convert it with {conversion(file)}, then name DIR")
+    marker = PIPELINE_INDEX if copy.key == "path" else MODEL_CONFIG
+    raise UserError(f"no model folder at {path} ({marker} is missing); give a folder in diffusers' format or a hub id")
 
 
 def _fetch_missing(model: ModelConfig) -> None:
@@ -92,8 +128,11 @@ def _fetch_missing(model: ModelConfig) -> None:
 
 def how_to_get(lacking: list[Copy], out_of_reach: str) -> str:
     """What is missing of copies, why, and where to take it from; DIR1, DIR2, ... stand for folders of theirs."""
-    from_hub = [copy.source for copy in lacking if copy.kind == "hub cache"]
-    commands = [f"`hf download {source} --local-dir DIR{place}`" for place, source in enumerate(from_hub, 1)]
+    from_hub = [copy for copy in lacking if copy.kind == "hub cache"]
+    commands = []
+    for place, copy in enumerate(from_hub, 1):
+        included = " ".join(f"--include '{pattern}'" for pattern in copy.files)
+        commands.append(f"`hf download {copy.source} {included} --local-dir DIR{place}`")
     because = f"the hub is out of reach ({out_of_reach}); where it is not, run" if out_of_reach else "run"
     return f"not on this machine: {in_words(lacking)}; {because} {' and '.join(commands)}"
 
@@ -103,14 +142,9 @@ def in_words(lacking: list[Copy]) -> str:
     return "; ".join(f"{copy.source} ({', '.join(copy.missing)})" for copy in lacking)
 
 
-def variant_in(folder: Path, variant: str | None) -> str | None:
-    """The variant if the folder holds any weights in it; else None, for the plain weights."""
-    return variant if variant and any(folder.rglob(f"*.{variant}.*")) else None
-
-
 def is_hub_id(path: str) -> bool:
-    """Whether a path is an OWNER/NAME of the hub, which folders of that name go before."""
-    return HUB_ID.fullmatch(path) is not None and not Path(path).is_dir()
+    """Whether a path is an OWNER/NAME of the hub, which folders and files of that name go before."""
+    return HUB_ID.fullmatch(path) is not None and not path.endswith(CHECKPOINTS) and not Path(path).exists()
 
 
 def fetch(model: ModelConfig) -> None:
@@ -122,14 +156,16 @@ def fetch(model: ModelConfig) -> None:
     from diffusers import DiffusionPipeline
     from huggingface_hub import snapshot_download
 
-    left_out = (*UNUSED, "unet") if model.unet is not None else UNUSED
-    unet_file = ".".join(["diffusion_pytorch_model", *([model.variant] if model.variant else []), "safetensors"])
     try:
-        if is_hub_id(model.path):
-            unwanted = dict.fromkeys(left_out)
-            DiffusionPipeline.download(model.path, revision=model.revision, variant=model.variant, **unwanted)
-        if model.unet is not None and is_hub_id(model.unet):
-            snapshot_download(model.unet, revision=model.unet_revision, allow_patterns=[MODEL_CONFIG, unet_file])
+        for copy in copies(model):
+            revision = getattr(model, "revision" if copy.key == "path" else f"{copy.key}_revision")
+            if not is_hub_id(copy.source):
+                continue
+            if copy.key != "path":
+                snapshot_download(copy.source, revision=revision, allow_patterns=list(copy.files))
+                continue
+            unwanted = dict.fromkeys([*UNUSED, *(key for key in APART if getattr(model, key) is not None)])
+            DiffusionPipeline.download(copy.source, revision=revision, variant=model.variant, **unwanted)
     except Exception as error:
         raise UserError(
             f"the download of {model.path} stopped ({reason(error)}); type the same command again, "
@@ -144,7 +180,8 @@ def ask_hub(model: ModelConfig) -> None:
         UserError: there is no such repository or revision.
         ConnectionError: the hub is out of reach.
     """
-    for repository, revision in ((model.path, model.revision), (model.unet, model.unet_revision)):
+    named = ((model.path, model.revision), *((getattr(model, k), getattr(model, f"{k}_revision")) for k in APART))
+    for repository, revision in named:
         if repository is not None and is_hub_id(repository):
             _ask_for(repository, revision)
 
@@ -165,15 +202,6 @@ def _ask_for(repository: str, revision: str | None) -> None:
         raise UserError(f"the hub shows no model {repository}; check the name, or run `hf auth login`") from error
     except Exception as error:
         raise ConnectionError(reason(error)) from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file's settings; empty where it is not there or cannot be read."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def reason(error: BaseException) -> str:
@@ -197,29 +225,40 @@ def _find(path: str, revision: str | None, marker: str) -> tuple[str, Path | Non
 
 
 def _asked_for(kind: str, model: ModelConfig) -> str | None:
-    """The variant that a download must have brought; in other folders `variant_in` takes what it finds."""
+    """The variant that a download must have brought; from other folders whatever there is is loaded."""
     return model.variant if kind == "hub cache" else None
 
 
-def _missing_parts(folder: Path, *, own_unet: bool, variant: str | None) -> list[str]:
-    """Parts named by the pipeline's index that have no files; one weight file counts as all of a part's."""
+def _loaded_files(model: ModelConfig, apart: list[str]) -> tuple[str, ...]:
+    weights = [f"{part}/{_weight_file(model.variant)}" for part in APART if part not in apart]
+    encoders = f"text_encoder*/{_weight_file(model.variant, 'model')}"
+    return (PIPELINE_INDEX, "*/*.json", "tokenizer*/*", encoders, *weights)
+
+
+def _weight_file(variant: str | None, stem: str = "diffusion_pytorch_model") -> str:
+    return f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+
+
+def _missing_parts(folder: Path, apart: list[str], *, variant: str | None) -> list[str]:
+    """Parts named by the pipeline's index that are not whole."""
     index = read_json(folder / PIPELINE_INDEX)
     if not index:
-        return [PIPELINE_INDEX]
+        return [_named(PIPELINE_INDEX, "it is not JSON")]
     missing = []
     for part, entry in index.items():
-        if not isinstance(entry, list) or None in entry or part in UNUSED or (part == "unet" and not own_unet):
+        if not isinstance(entry, list) or None in entry or part in (*UNUSED, *apart):
             continue
-        only_settings = entry[1].endswith(("Scheduler", "Tokenizer", "TokenizerFast"))
-        wanted = variant if part == "unet" else None  # other parts are not always there in every variant
-        there = any((folder / part).glob("*.json")) if only_settings else _holds_weights(folder / part, wanted)
-        if not there:
-            missing.append(part)
+        lack = _lack(folder / part, entry[1], variant if part == "unet" else None)  # others lack some variants
+        if lack is not None:
+            missing.append(_named(part, lack))
     return missing
 
 
-def _holds_weights(folder: Path, variant: str | None = None) -> bool:
-    if not (folder / MODEL_CONFIG).is_file():
-        return False
-    names = [path.name for path in folder.iterdir() if path.suffix in WEIGHTS]
-    return any(variant is None or f".{variant}." in name for name in names)
+def _lack(folder: Path, kind: str, variant: str | None) -> str | None:
+    if kind.endswith(("Scheduler", "Processor")):
+        return None if any(folder.glob("*.json")) else ""
+    return lack_of_words(folder) if "Tokenizer" in kind else lack_of_weights(folder, variant)
+
+
+def _named(part: str, lack: str) -> str:
+    return f"{part}: {lack}" if lack else part

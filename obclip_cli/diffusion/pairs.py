@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from obclip_cli.compose import compose_config
-from obclip_cli.config import ModelConfig, PairConfig
+from obclip_cli.config import HybridConfig, ModelConfig, PairConfig
 from obclip_cli.diffusion import hub
+from obclip_cli.diffusion.files import read_json
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 
@@ -31,8 +32,8 @@ class Side:
 
     @property
     def lacking(self) -> list[hub.Copy]:
-        """Copies with missing files."""
-        return [copy for copy in self.copies if copy.missing]
+        """Copies with missing files. A cloud decodes nothing, so that its autoencoder may be missing."""
+        return [copy for copy in self.copies if (hub.needed(copy) if self.name == "cloud" else copy.missing)]
 
 
 def pair_names() -> list[str]:
@@ -61,7 +62,7 @@ def latent_geometry(side: Side) -> tuple[int, int, int] | None:
     """
     folder = side.copies[0].folder
     if folder is not None and side.model.unet is None:
-        own, vae = (hub.read_json(folder / part / "config.json") for part in ("unet", "vae"))
+        own, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
         if own and vae:
             pixels = 2 ** (len(vae["block_out_channels"]) - 1)
             return own["in_channels"], own["sample_size"], own["sample_size"] * pixels
@@ -100,6 +101,8 @@ def pull(pair: PairConfig) -> tuple[tuple[Side, Side], str]:
         hub.fetch(side.model)
     found = sides(pair)
     lacking = [copy for side in found for copy in side.lacking]
+    for copy in lacking:
+        hub.check_form(copy)
     if lacking and all(copy.kind != "hub cache" for copy in lacking):
         raise UserError(f"not whole: {hub.in_words(lacking)}; name whole folders in diffusers' format, or hub ids")
     if lacking:
@@ -114,7 +117,9 @@ def require(pair: PairConfig) -> None:
         UserError: names what is missing.
     """
     both = sides(pair)
-    lacking = [copy for side in (both[:1] if pair.cloud == pair.device else both) for copy in side.lacking]
+    lacking = [copy for side in (both[1:] if pair.cloud == pair.device else both) for copy in side.lacking]
+    for copy in lacking:
+        hub.check_form(copy)
     if lacking:
         raise UserError(
             f"not whole on this machine: {hub.in_words(lacking)}; run `obclip models pull {pair.name}`, "
@@ -129,39 +134,49 @@ def _overrides(found: tuple[Side, Side]) -> str:
 
 
 def inspect_pair(pair: PairConfig) -> dict[str, Any]:
-    """Load both models on the CPU in the pair's number format.
+    """Load both models on the CPU in the pair's number format, and say whether one can go on from the other.
 
     Raises:
-        UserError: a model is not here or cannot be loaded, or the two latent spaces differ.
+        UserError: a model is not here or cannot be loaded, or the two differ in latent space or training noise.
     """
     from obclip_cli.diffusion.models import check_same_latent_space, load_pipeline
+    from obclip_cli.diffusion.schedule import schedule_in_words, share_schedule
 
     require(pair)
     cloud, device = (load_pipeline(model, dtype=pair.dtype, device="cpu") for model in (pair.cloud, pair.device))
     check_same_latent_space(cloud, device)
-    return {"pair": pair.name, "cloud": _facts(pair, pair.cloud, cloud), "device": _facts(pair, pair.device, device)}
+    share_schedule(cloud, device)
+    return {
+        "pair": pair.name,
+        "schedule": schedule_in_words(pair, device.scheduler),
+        "cloud": _facts(pair, pair.cloud, cloud),
+        "device": _facts(pair, pair.device, device),
+    }
 
 
 def _facts(pair: PairConfig, model: ModelConfig, pipeline: "DiffusionPipeline") -> dict[str, Any]:
     from obclip_cli.diffusion.models import latent_shape
-    from obclip_cli.diffusion.schedule import guidance_of
+    from obclip_cli.diffusion.schedule import guidance_of, noise_levels
 
     unet, copies = pipeline.unet, hub.copies(model)
+    levels = noise_levels(pipeline.scheduler, model.steps or HybridConfig.steps)
     count = _count(unet)
     encoders = [pipeline.components[name] for name in ("text_encoder", "text_encoder_2") if name in pipeline.components]
     return {
         "model": model.path,
         "revision": copies[0].revision,
-        "unet_revision": copies[1].revision if len(copies) > 1 else None,
+        "unet_revision": next((copy.revision for copy in copies if copy.key == "unet"), None),
+        "vae": model.vae,
         "pipeline": type(pipeline).__name__,
         "unet_blocks": f"{len(unet.down_blocks)} down, {int(unet.mid_block is not None)} mid, {len(unet.up_blocks)} up",
         "unet_parameters": count,
         "as_in_architecture": _is_of_architecture(count, model),
         "text_encoder_parameters": sum(_count(encoder) for encoder in encoders),
-        "autoencoder_parameters": _count(pipeline.vae),
+        "autoencoder_parameters": None if pipeline.vae is None else _count(pipeline.vae),
         "latents": list(latent_shape(pipeline)),
         "image": [latent_shape(pipeline)[1] * pipeline.vae_scale_factor] * 2,
         "scheduler": type(pipeline.scheduler).__name__,
+        "noise_levels": f"{levels[0]:.4g} to {levels[-2]:.4g} in {len(levels) - 1} steps",
         "guidance_scale": guidance_of(pair, model),
         "dtype": str(unet.dtype).removeprefix("torch."),
     }

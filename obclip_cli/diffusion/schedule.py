@@ -1,13 +1,22 @@
 """Which side runs which steps, on which schedule (arXiv 2510.04153, Sections 4.1 and 5.3)."""
 
 import copy
+import logging
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
-from diffusers import SchedulerMixin
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
 
 from obclip_cli.config import HybridConfig, ModelConfig, PairConfig
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.errors import UserError
+
+LOG = logging.getLogger(__name__)
+TRAINED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "rescale_betas_zero_snr")
+KEPT = ("prediction_type", *TRAINED)  # belong to the weights, not to the schedule
+NOISE_DIFFERS = 1e-4  # relative; one schedule of noise agrees to the last digits
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,51 @@ def noise_levels(scheduler: SchedulerMixin, steps: int) -> tuple[float, ...]:
         return tuple(scheduler.sigmas.tolist())
     alphas = [*scheduler.alphas_cumprod[scheduler.timesteps.cpu()].tolist(), float(scheduler.final_alpha_cumprod)]
     return tuple((1 / alpha - 1) ** 0.5 for alpha in alphas)
+
+
+def share_schedule(cloud: DiffusionPipeline, device: DiffusionPipeline) -> None:
+    """Run the device on the cloud's schedule (spacing, sigmas, order), as Hybrid SD does.
+
+    Otherwise the device takes a latent for less or more noisy than it is. What a model was trained on stays its own:
+    what it predicts, and the noise of each timestep, in which both must agree. A cloud of another solver (LCM) keeps
+    its schedule, and the device its own.
+
+    Raises:
+        UserError: the two were trained on different noise.
+    """
+    here, there = device.scheduler, cloud.scheduler
+    own, theirs = _settings(here), _settings(there)
+    alike = here.alphas_cumprod.shape == there.alphas_cumprod.shape
+    if not alike or not torch.allclose(here.alphas_cumprod, there.alphas_cumprod, rtol=NOISE_DIFFERS):
+        differ = (f"{k}: cloud {theirs.get(k)}, device {own.get(k)}" for k in TRAINED if theirs.get(k) != own.get(k))
+        raise UserError(
+            f"the pair's models were trained on different noise ({'; '.join(differ)}); choose two that share it"
+        )
+    if here is there or type(here) is not type(there):
+        return
+    replaced = {key: value for key, value in own.items() if key not in KEPT and theirs.get(key) != value}
+    if replaced:
+        device.scheduler = type(here).from_config(there.config, **{key: own[key] for key in KEPT if key in own})
+        device.scheduler.register_to_config(replaced=replaced)
+        LOG.warning("warning: %s", _in_words(device.scheduler))
+
+
+def schedule_in_words(pair: PairConfig, device: SchedulerMixin) -> str:
+    """Whose schedule each side runs on, after `share_schedule`."""
+    if pair.cloud.steps is not None:
+        return f"the cloud runs on its own schedule of {pair.cloud.steps} steps, the device on its own"
+    return _in_words(device) if "replaced" in device.config else "both sides run on one schedule"
+
+
+def _in_words(device: SchedulerMixin) -> str:
+    replaced = device.config["replaced"].items()
+    changes = ", ".join(f"{key} {device.config[key]}, its own is {own}" for key, own in replaced)
+    return f"the device runs on the cloud's schedule ({changes})"
+
+
+def _settings(scheduler: SchedulerMixin) -> dict[str, Any]:
+    """What this solver reads of its configuration, which may hold settings of the one that it was made from."""
+    return {key: scheduler.config[key] for key in signature(type(scheduler)).parameters if key in scheduler.config}
 
 
 def guidance_of(pair: PairConfig, model: ModelConfig) -> float:

@@ -18,4 +18,18 @@ def load_extractor(config: Config) -> FeatureExtractor:
     from obclip_cli.metrics.public import PublicExtractor
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
-    return PublicExtractor.load(load_taxonomy(taxonomy_path(config.pair.taxonomy)))
+    return PublicExtractor.load(load_taxonomy(taxonomy_path(config.pair.taxonomy)), config.networks)
+
+
+def find_extractor(config: Config) -> None:
+    """Make sure that what `load_extractor` loads is on this machine, without the memory that it takes.
+
+    Raises:
+        UserError: as `load_extractor`.
+    """
+    if config.pair.judge is not None:
+        load_extractor(config)  # small
+        return
+    from obclip_cli.metrics.public import find_networks
+
+    find_networks(config.networks)

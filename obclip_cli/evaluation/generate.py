@@ -57,6 +57,15 @@ class Pair:
         )
         return sum(step.total for step in on_cloud), sum(step.total for step in on_device)
 
+    def release(self) -> None:
+        """Give the memory of both models back; costs are still counted from what remains."""
+        for pipeline in (self.cloud, self.device):
+            for module in () if isinstance(pipeline, RemoteCloud) else pipeline.components.values():
+                if isinstance(module, torch.nn.Module):
+                    torch.nn.Module.to(module, "meta")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def _cloud_architecture(self) -> Architecture:
         if isinstance(self.cloud, RemoteCloud):
             return served(self.cloud.offer(self.config.cloud.steps or self.steps))[0]

@@ -14,7 +14,7 @@ from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.extractors import load_extractor
+from obclip_cli.evaluation.extractors import find_extractor, load_extractor
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
 from obclip_cli.evaluation.hiding import Hidden, hide_all
 from obclip_cli.evaluation.images import StoredImages
@@ -124,7 +124,7 @@ class _Evaluation:
         hidden = hide_all(dataset.samples(self.config.seed), self.config.privacy, taxonomy)
         _check_enough(hidden)
         if sharing.is_main_process:
-            scoring = self._prepare_scoring(dataset)
+            self._check_scoring(dataset)
             pair = load_pair(self.config)
             self.run.start(hidden.samples, hidden.left_out)
             scored = self._scored()
@@ -132,18 +132,27 @@ class _Evaluation:
         if not sharing.is_main_process:
             pair = load_pair(self.config)
         self._generate(pair, hidden, sharing)
+        pair.release()
         sharing.wait_for_everyone()
         if sharing.is_main_process:
-            self._score(pair, hidden, scoring, scored)
+            self._score(pair, hidden, self._load_scoring(dataset), scored)
         sharing.wait_for_everyone()
 
-    def _prepare_scoring(self, dataset: Dataset) -> _Scoring:
+    def _check_scoring(self, dataset: Dataset) -> None:
         """Done before any image is generated, so that missing networks or references fail early."""
-        extractor = load_extractor(self.config)
-        reference = reference_features(dataset.references(self.config.seed), extractor)
-        if len(reference) == 1:
+        find_extractor(self.config)
+        counted = 0
+        for batch in dataset.references(self.config.seed):
+            counted += len(batch)
+            if counted > 1:
+                return
+        if counted == 1:
             raise UserError(f"FID needs at least two reference images, dataset {dataset.name} has one")
-        return _Scoring(dataset, extractor, reference)
+
+    def _load_scoring(self, dataset: Dataset) -> _Scoring:
+        """Done after the pair has given its memory back: its models and these networks need not fit side by side."""
+        extractor = load_extractor(self.config)
+        return _Scoring(dataset, extractor, reference_features(dataset.references(self.config.seed), extractor))
 
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
         """This process's share of the missing images, in whole batches, so that sharing changes no image."""

@@ -82,7 +82,9 @@ def test_pull_without_a_hub_says_what_is_missing_and_what_to_type(obclip: Obclip
         run,
         "stabilityai/stable-diffusion-xl-base-1.0 (model_index.json, vae, text_encoder, tokenizer, scheduler)",
         "latent-consistency/lcm-sdxl (unet)",
-        "`hf download etri-vilab/koala-700m --local-dir DIR3`",
+        "`hf download etri-vilab/koala-700m --include 'model_index.json' ",
+        "--include 'unet/diffusion_pytorch_model.safetensors' ",
+        " --local-dir DIR3`",
         "pair.cloud.path=DIR1 pair.cloud.unet=DIR2 pair.device.path=DIR3",
     )
 
@@ -128,8 +130,8 @@ def test_check_counts_the_real_pair_in_the_package(obclip: Obclip) -> None:
         (["check", "mini", "pair.cloud.pth=x"], ["there is no setting pair.cloud.pth"]),
         (["check", "mini", "nonsense"], ['"nonsense" is not an override']),
         (["check", "sd14-bksdm-small"], ["unet, vae", "obclip models pull sd14-bksdm-small", "pair.cloud.path=DIR"]),
-        (["check", "mini", "pair.cloud.path=/nowhere"], ["/nowhere (model_index.json)"]),
-        (["pull", "mini", "pair.cloud.path=/nowhere"], ["/nowhere (model_index.json)", "whole folders"]),
+        (["check", "mini", "pair.cloud.path=/nowhere"], ["no model folder at /nowhere"]),
+        (["pull", "mini", "pair.cloud.path=/nowhere"], ["no model folder at /nowhere", "hub id"]),
         (["pull"], ["PAIR"]),
         (["lst"], ["lst"]),
     ],
@@ -141,4 +143,4 @@ def test_bad_input_is_one_line(obclip: Obclip, arguments: list[str], words: list
 def test_a_folder_that_lacks_a_part_is_named(obclip: Obclip, tmp_path: Path) -> None:
     folder = save_tiny("bksdm-tiny", tmp_path / "model", seed=0)
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    assert_one_line_error(obclip("models", "check", "mini", f"pair.cloud.path={folder}"), f"{folder} (vae)")
+    assert_one_line_error(obclip("models", "check", "mini", f"pair.device.path={folder}"), f"{folder} (vae)")

@@ -25,6 +25,7 @@ from obclip_cli.evaluation import score as scoring
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.evaluation.store import RunFolder, run_name
+from obclip_cli.metrics.features import FeatureExtractor
 from tests.conftest import Run
 
 FAST = ["dataset=emoji", "dataset.limit=6", "hybrid.steps=4", "hybrid.switch_point=2", "cloud.batch=4"]
@@ -92,6 +93,26 @@ def test_a_finished_run_is_only_read(config: Config, tmp_path: Path, monkeypatch
     again = score(config, tmp_path)
     pd.testing.assert_frame_equal(first[0], again[0])
     assert first[2] == again[2] and images_in(tmp_path) == stamps
+
+
+def test_the_networks_that_score_are_loaded_once_the_pairs_memory_is_free(
+    config: Config, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs are still counted then."""
+    for name in ("scores.csv", "metrics.json", "results.csv", "images/cloud-only/000001.png"):
+        (run / name).unlink()
+    load_pair, load_extractor, pairs, held = scoring.load_pair, scoring.load_extractor, [], []
+
+    def load(given: Config) -> FeatureExtractor:
+        modules = [module for pair in pairs for side in (pair.cloud, pair.device) for module in (side.unet, side.vae)]
+        held.append({weights.device.type for module in modules for weights in module.parameters()})
+        return load_extractor(given)
+
+    monkeypatch.setattr(scoring, "load_pair", lambda given: pairs.append(load_pair(given)) or pairs[-1])
+    monkeypatch.setattr(scoring, "load_extractor", load)
+    table = score(config, run)[0]
+    assert held == [{"meta"}]
+    assert (table["cloud_gmacs"].dropna() > 0).all() and table["cloud_gmacs"].notna().sum() == len(METHODS)
 
 
 def test_only_missing_images_are_made_again_and_are_the_same(config: Config, finished: Path, run: Path) -> None:

@@ -1,5 +1,7 @@
 """The paper's networks without their weights: Inception-v3 at random, the judge's OpenCLIP in place of ViT-g/14."""
 
+import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 import open_clip
@@ -7,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from obclip_cli.config import taxonomy_path
+from obclip_cli.config import NetworksConfig, taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.metrics import public
 from obclip_cli.metrics.judge import Judge
@@ -64,6 +66,7 @@ def test_inception_is_torch_fidelitys_with_the_weights_in_torchs_cache(
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(public, "INCEPTION_HASH", "")  # random weights have another
     torch.manual_seed(0)
     with monkeypatch.context() as patch:
         patch.setattr(torch, "load", lambda *_, **__: {})
@@ -83,7 +86,46 @@ def test_an_openclip_that_cannot_be_fetched_is_one_line(monkeypatch: pytest.Monk
     def out_of_reach(*_: object, **__: object) -> None:
         raise ConnectionError("no route to host\nand more")
 
-    monkeypatch.setattr(public.open_clip, "create_model", out_of_reach)
-    with pytest.raises(UserError, match=r"ViT-g-14 .*laion2b_s34b_b88k.*no route to host.*pair\.judge") as error:
+    monkeypatch.setattr(public, "download_pretrained", out_of_reach)
+    with pytest.raises(
+        UserError, match=r"ViT-g-14 .*laion2b_s34b_b88k.*no route to host.*networks\.clip=FILE"
+    ) as error:
         Clip.published()
     assert "\n" not in str(error.value)
+
+
+def test_local_weights_are_used_where_they_are_what_they_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The small judge stands for ViT-g/14: a file of weights, given by its path, with its hash or without."""
+    monkeypatch.setattr(public, "CLIP", f"local-dir:{package_folder() / 'mini' / 'weights' / 'judge'}")
+    weights = next((package_folder() / "mini" / "weights" / "judge").glob("open_clip*.safetensors"))
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    for begins in (None, digest[:8], digest.upper()):
+        assert public.clip_weights(NetworksConfig(clip=str(weights), clip_sha256=begins)) == weights
+    monkeypatch.setattr(public, "INCEPTION_HASH", digest[:8])
+    assert public.find_networks(NetworksConfig(str(weights), str(weights))) == (weights, weights)
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (NetworksConfig(inception="{wrong}"), r"wrong.pt is the wrong file \(SHA-256 .*, not 6726825d.*torch-fidelity"),
+        (NetworksConfig(inception="/nowhere.pth"), r"networks.inception=/nowhere.pth is not a file"),
+        (NetworksConfig(clip="{wrong}", clip_sha256="ab"), r"wrong.pt is the wrong file .*, not ab.*ViT-g-14"),
+        (NetworksConfig(clip="/nowhere"), r"networks.clip=/nowhere is not a file"),
+    ],
+)
+def test_wrong_weights_are_called_wrong(networks: NetworksConfig, words: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pt"
+    torch.save({"weight": torch.zeros(1)}, wrong)
+    given = NetworksConfig(*(value and value.format(wrong=wrong) for value in astuple(networks)))
+    with pytest.raises(UserError, match=words):
+        (public.inception_weights if given.inception else public.clip_weights)(given)
+
+
+def test_a_file_that_holds_another_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public, "CLIP", "ViT-B-32")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"other.pt does not hold ViT-B-32 .*laion2b_s34b_b88k"):
+        Clip.published(NetworksConfig(clip=str(tmp_path / "other.pt")))
