@@ -3,9 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from obclip_cli.compose import differing
 from obclip_cli.config import Config
 from obclip_cli.evaluation.blocks import rows_of
 from obclip_cli.evaluation.generate import Pair, generate_images
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
 
@@ -27,4 +29,4 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         pictures = {names[name]: images for name, images in made.items()}
         return grids.Images(pictures, hidden.samples, [sample.prompt for sample in hidden.samples])
 
-    return grids.draw(config, folder, images, [asdict(method) for method in methods])
+    return grids.draw(config, folder, images, [differing(asdict(method), Method) for method in methods])

@@ -19,6 +19,7 @@ DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 SCHEDULERS = ("dpm_solver", "lcm")
 REUSES = ("all", "branch")
 REUSE_LAYERS = ("both", "self", "cross")
+PIVOTS = ("public", "first")
 
 
 @dataclass
@@ -133,6 +134,8 @@ class CacheConfig:
         reuse: before the cache point, all rows use the attention maps of one pivot row: `all`; or of one pivot a
             branch (conditional, unconditional): `branch`.
         reuse_layers: self, cross or both.
+        pivot: whose maps are shared: `public`, a candidate drawn by a hash of the set, which null becomes where there is
+            reuse; `first`, the first of the canonical order, which favours its values.
         cache_point: r, from which on attention results are reused.
         refresh: attention is computed again every `refresh` steps after r.
         skip_point: s, from which on down blocks and mid block are not run.
@@ -143,6 +146,7 @@ class CacheConfig:
     name: str = "none"
     reuse: str | None = None
     reuse_layers: str = "both"
+    pivot: str | None = None
     cache_point: int | None = None
     refresh: int | None = None
     skip_point: int | None = None
@@ -152,6 +156,9 @@ class CacheConfig:
     def __post_init__(self) -> None:
         if self.reuse is not None:
             check_choice("cache.reuse", self.reuse, REUSES)
+        if self.pivot is not None:
+            check_choice("cache.pivot", self.pivot, PIVOTS)
+        self.pivot = None if self.reuse is None else self.pivot or "public"
         check_choice("cache.reuse_layers", self.reuse_layers, REUSE_LAYERS)
         for key in ("cache_point", "refresh", "skip_point"):
             if getattr(self, key) is not None:

@@ -7,8 +7,8 @@ import pytest
 from hydra import compose, initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 
-from obclip_cli.compose import compose_config
-from obclip_cli.config import DTYPES, CacheConfig, HybridConfig, ModelConfig, PrivacyConfig, plain
+from obclip_cli.compose import compose_config, differing
+from obclip_cli.config import DTYPES, CacheConfig, Config, HybridConfig, ModelConfig, PrivacyConfig, plain
 from obclip_cli.errors import UserError
 from obclip_cli.resources import data_folder
 from obclip_cli.runs import run_digest
@@ -121,6 +121,7 @@ def test_the_first_file_of_each_group_says_the_defaults_of_the_schema() -> None:
         (lambda: CacheConfig(cache_point=5, refresh=0), "cache.refresh=0"),
         (lambda: CacheConfig(reuse="everything"), "cache.reuse=everything is not known"),
         (lambda: CacheConfig(reuse="branches"), r"did you mean branch\?"),
+        (lambda: CacheConfig(reuse="all", pivot="own"), "cache.pivot=own is not known"),
         (lambda: CacheConfig(reuse="all", reuse_layers="selfs"), r"did you mean self\?"),
         (lambda: HybridConfig(order="sideways"), "hybrid.order=sideways"),
         (lambda: PrivacyConfig("all", 0.1), "privacy.lambda=0.1 has no effect on privacy.strategy=all"),
@@ -161,3 +162,15 @@ def test_lambda_decides_between_all_and_bucket() -> None:
 def test_a_setting_that_a_file_leaves_out_can_be_set() -> None:
     config = compose_config(["pair.cloud.steps=8", "pair.device.guidance_scale=2", "hybrid.switch_point=4"])
     assert (config.pair.cloud.steps, config.pair.device.guidance_scale) == (8, 2.0)
+
+
+def test_the_pivot_belongs_to_runs_with_reuse_and_to_no_others() -> None:
+    for typed, expected in (
+        (["cache=none"], None),
+        (["cache=none", "cache.pivot=first"], None),
+        (["cache=paper_k10", "cache.reuse=null"], None),
+        (["cache=paper_k10"], "public"),
+        (["cache=paper_k10", "cache.pivot=first"], "first"),
+    ):
+        settings = differing(plain(compose_config(typed)), Config)
+        assert settings.get("cache.pivot") == expected

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.pivot_attention import pivot_place
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, denoise
@@ -26,6 +27,7 @@ class CloudServer:
         self.pipeline = pipeline
         self.batch = batch
         self.accelerations = accelerations(cache)
+        self.draws_pivot = cache.pivot == "public"
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
@@ -41,14 +43,22 @@ class CloudServer:
         """
         _check(request)
         guided = is_guided(self.pipeline.unet.config, request.guidance_scale)
-        chunks = chunked(request.candidates, batch=self.batch, guided=guided)
+        order = self._order(request.candidates)
+        chunks = chunked([request.candidates[place] for place in order], batch=self.batch, guided=guided)
         stretch = Stretch(request.steps, request.start, request.stop, request.guidance_scale)
         context, done = StepContext(chunks=len(chunks)), []
         with attached(self.pipeline.unet, self.accelerations, context):
             for context.chunk, chunk in enumerate(chunks):
                 start, seeds = self._sent(request, len(chunk)), [request.noise_seed] * len(chunk)
                 done.append(denoise(self.pipeline, chunk, stretch, seeds=seeds, state=start, context=context))
-        return State.together(done)
+        return State.together(done).rows([order.index(place) for place in range(len(order))])
+
+    def _order(self, candidates: Sequence[str]) -> list[int]:
+        """In which order the candidates run: the first of them is the pivot of shared attention."""
+        order = list(range(len(candidates)))
+        if self.draws_pivot:
+            order.insert(0, order.pop(pivot_place(candidates)))
+        return order
 
     def _sent(self, request: CloudRequest, rows: int) -> State | None:
         """What the device sent, for each row; None begins at z_T."""

@@ -38,7 +38,7 @@ class State:
     latents: torch.Tensor
     history: torch.Tensor | None = None
 
-    def rows(self, index: slice) -> "State":
+    def rows(self, index: slice | list[int]) -> "State":
         """The states of some samples."""
         return State(self.latents[index], None if self.history is None else self.history[index])
 

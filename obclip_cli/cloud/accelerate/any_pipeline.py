@@ -13,15 +13,15 @@ from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError, nearest
 
-SETTINGS = [field.name for field in fields(CacheConfig) if field.name != "name"]
+SETTINGS = [field.name for field in fields(CacheConfig) if field.name not in ("name", "pivot")]
 
 
 @contextmanager
 def accelerate(pipeline: DiffusionPipeline, **settings: Any) -> Iterator[None]:
     """Accelerate a diffusers pipeline with a UNet inside a `with` block, and leave it as it was.
 
-    Every call of the pipeline starts anew, with any number of prompts and steps. Maps are shared by the whole batch of
-    a call, so `reuse` is for prompts that make similar images.
+    Every call of the pipeline starts anew, with any number of prompts and steps. The first prompt's maps are shared by
+    the whole batch of a call, so `reuse` is for prompts that make similar images.
 
     >>> import obclip_cli as obclip
     >>> sd, _ = obclip.load_pair("mini")

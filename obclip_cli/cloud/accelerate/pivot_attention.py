@@ -1,10 +1,14 @@
 """Pivot attention: before the cache point r, one row's attention maps serve the whole batch.
 
 Source: arXiv 2510.04153, Algorithm 2. softmax(Q K^T) is computed for the pivot only and multiplied with
-every row's V; to_q, to_k and the softmax of the other rows are not computed. The pivot is the first
-candidate of the canonical order, whoever asks: choosing it by the real prompt would give that away.
+every row's V; to_q, to_k and the softmax of the other rows are not computed. The pivot is the first row of the batch,
+where the server puts the candidate that `pivot_place` draws: choosing it by the real prompt would give that away, and
+the first of the canonical order always has the same gender and age.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -95,6 +99,17 @@ class PivotAttention(Acceleration):
         if self.unet is not None:
             self.unet.set_attn_processor(dict(self.processors))
         self.unet, self.processors, self.remembered = None, {}, {}
+
+
+def pivot_place(candidates: Sequence[str]) -> int:
+    """Whose maps a candidate set shares: the one whose hash together with the set's is smallest.
+
+    A function of the set alone, so that it tells nothing about the real prompt: every order of the same candidates has
+    the same pivot. Over sets, each candidate is as likely as any other.
+    """
+    whole = sorted(candidates)
+    hashes = [hashlib.sha256(json.dumps([whole, candidate]).encode()).digest() for candidate in candidates]
+    return hashes.index(min(hashes))
 
 
 class _SharingProcessor:

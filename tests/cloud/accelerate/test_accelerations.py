@@ -2,14 +2,18 @@
 
 import itertools
 from dataclasses import replace
+from random import Random
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate.pivot_attention import pivot_place
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
 from obclip_cli.config import NO_ACCELERATION as OFF
@@ -88,6 +92,35 @@ def test_chunks_share_the_pivot_and_give_the_same_latents(
     whole = latents(pipeline, cache)
     assert_equal_but_for_rounding(latents(pipeline, cache, batch=4), whole)
     assert_equal_but_for_rounding(latents(pipeline, cache, batch=2), whole)
+
+
+@pytest.mark.parametrize("cache", [LOSSY["pivot for all rows"], LOSSY["everything"]])
+@pytest.mark.parametrize("batch", [60, 2], ids=["at once", "in chunks"])
+def test_the_public_pivot_is_the_same_for_every_order(
+    pipeline: StableDiffusionPipeline, cache: CacheConfig, batch: int
+) -> None:
+    """Every candidate gets the latents that it gets with the drawn pivot at the head of the list."""
+    pivot = PROMPTS[pivot_place(PROMPTS)]
+    headed = (pivot, *(prompt for prompt in PROMPTS if prompt != pivot))
+    expected = dict(zip(headed, latents(pipeline, replace(cache, pivot="first"), prompts=headed), strict=True))
+    for order in itertools.permutations(PROMPTS):
+        for prompt, found in zip(order, latents(pipeline, cache, prompts=order, batch=batch), strict=True):
+            assert_equal_but_for_rounding(found, expected[prompt])
+
+
+@given(st.lists(st.text(), min_size=1, max_size=12, unique=True), st.randoms(use_true_random=False))
+def test_the_pivot_is_a_function_of_the_set(candidates: list[str], random: Random) -> None:
+    pivot = candidates[pivot_place(candidates)]
+    random.shuffle(candidates)
+    assert candidates[pivot_place(candidates)] == pivot
+
+
+@pytest.mark.parametrize("size", [2, 6, 30])
+def test_every_place_of_the_canonical_order_is_the_pivot_as_often(size: int) -> None:
+    """Within four standard errors of a fair draw, over 3,000 sets."""
+    drawn = [pivot_place([f"{value} in place {number}" for value in range(size)]) for number in range(3000)]
+    share, counts = 1 / size, [drawn.count(place) for place in range(size)]
+    assert max(abs(count - 3000 * share) for count in counts) < 4 * (3000 * share * (1 - share)) ** 0.5
 
 
 @pytest.mark.parametrize(("guidance", "rows"), [(1.0, 3), (3.0, 4)])

@@ -225,7 +225,7 @@ def test_pivot_attention_is_the_pivots_whole_map_on_each_rows_values(
         expected = denoised(pipeline, prompts=TWO, guidance=guidance)
     finally:
         pipeline.unet.set_attn_processor(before)
-    cache = replace(OFF, reuse=scope, reuse_layers=layers)
+    cache = replace(OFF, reuse=scope, reuse_layers=layers, pivot="first")
     assert difference(denoised(pipeline, cache, prompts=TWO, guidance=guidance), expected) < TOLERANCE
 
 
