@@ -134,8 +134,8 @@ class CacheConfig:
         reuse: before the cache point, all rows use the attention maps of one pivot row: `all`; or of one pivot a
             branch (conditional, unconditional): `branch`.
         reuse_layers: self, cross or both.
-        pivot: whose maps are shared: `public`, a candidate drawn by a hash of the set, which null becomes where there is
-            reuse; `first`, the first of the canonical order, which favours its values.
+        pivot: whose maps are shared: `public`, a candidate drawn by a hash of the set (null becomes this where there is
+            reuse); `first`, the first of the canonical order, which favours its values.
         cache_point: r, from which on attention results are reused.
         refresh: attention is computed again every `refresh` steps after r.
         skip_point: s, from which on down blocks and mid block are not run.

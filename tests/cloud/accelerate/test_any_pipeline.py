@@ -70,7 +70,8 @@ def test_its_results_are_the_clouds_bit_for_bit(architecture: str) -> None:
         for name, settings in SETTINGS.items():
             with accelerate(pipeline, **settings):
                 found = called(pipeline, guidance_scale=guidance)
-            assert torch.equal(found, denoised(pipeline, CacheConfig(**settings, pivot="first"), guidance=guidance)), name
+            cache = CacheConfig(**settings, pivot="first")
+            assert torch.equal(found, denoised(pipeline, cache, guidance=guidance)), name
             assert not settings or not torch.allclose(found, plain, atol=1e-4), name
 
 
