@@ -1,7 +1,7 @@
 """Composing the configuration with Hydra, and comparing it with its schema; errors name the nearest valid key."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
@@ -17,8 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from obclip_cli.config import Config, ModelConfig, PairConfig
 from obclip_cli.errors import UserError, check_least, nearest, require
+from obclip_cli.overrides import GROUPS, as_typed, check_single, kind_of, names_of, quoted, shortened
 from obclip_cli.resources import data_folder
 
+# What Hydra and OmegaConf raise for values that they cannot merge; the last four are theirs, too, for odd values.
+HYDRAS = (HydraException, OmegaConfBaseException, AssertionError, AttributeError, ValueError, RecursionError)
 # The first entry of config.yaml: what may be set, of which type, and its default.
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -29,7 +32,8 @@ def compose_config(overrides: Iterable[str] = ()) -> Config:
     Raises:
         UserError: an unknown key or group, a value of the wrong type or out of range.
     """
-    return typed(composed("config", overrides))
+    overrides = list(overrides)
+    return typed(composed("config", overrides), overrides)
 
 
 def overrides_for(**settings: Any) -> list[str]:
@@ -47,7 +51,8 @@ def overrides_for(**settings: Any) -> list[str]:
     for name, value in settings.items():
         if name not in keys:
             raise UserError(f"there is no setting {name}; {nearest(name, keys)}")
-        overrides.append(f"{keys[name]}={'null' if value is None else value}")
+        typed_value = quoted(value) if isinstance(value, str) else "null" if value is None else value
+        overrides.append(f"{keys[name]}={typed_value}")
     return overrides
 
 
@@ -68,12 +73,19 @@ def composed(name: str, overrides: Iterable[str] = ()) -> DictConfig:
     Raises:
         UserError: an unknown key or group, or a value of the wrong type.
     """
-    return _composed(name, tuple(normalise_override(override) for override in overrides))
+    overrides = tuple(normalise_override(override) for override in overrides)
+    for override in overrides:
+        check_single(override)
+    return _composed(name, overrides)
 
 
 @lru_cache(maxsize=256)
 def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
-    with explained(), _hydra_of_the_caller(), initialize_config_dir(str(data_folder("configs")), version_base="1.3"):
+    with (
+        explained(overrides),
+        _hydra_of_the_caller(),
+        initialize_config_dir(str(data_folder("configs")), version_base="1.3"),
+    ):
         return compose(name, overrides=list(overrides))
 
 
@@ -90,16 +102,14 @@ def _hydra_of_the_caller() -> Iterator[None]:
 
 
 def normalise_override(override: str) -> str:
-    """Check the form KEY=VALUE; Python keeps the word `lambda` for itself."""
+    """Python keeps the word `lambda` for itself."""
     key, equals, value = override.partition("=")
-    if not equals:
-        raise UserError(f'"{override}" is not an override; write group.key=value, as in hybrid.switch_point=5')
-    return f"{key}_={value}" if key.endswith("privacy.lambda") else override
+    return f"{key}_={value}" if equals and key.endswith("privacy.lambda") else override
 
 
-def typed(found: DictConfig) -> Config:
-    """Turn a composed configuration into a checked `Config`."""
-    with explained():
+def typed(found: DictConfig, overrides: Sequence[str] = ()) -> Config:
+    """Turn a composed configuration into a checked `Config`; `overrides` are named in errors."""
+    with explained(overrides):
         plain = OmegaConf.to_container(found, resolve=True)
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
@@ -134,6 +144,9 @@ def check(config: Config) -> None:
         limit = f"must lie in 1..{k} (hybrid.switch_point), or be null"
         require(point is None or point <= k, f"cache.{name}={point} {limit}")
     check_least("cloud.batch", config.rows_at_once, 2)  # a candidate has a conditional and an unconditional row
+    called: Any = config.dataset.get("name", "dataset")
+    is_word = isinstance(called, str) and re.fullmatch(r"[\w.-]*\w[\w.-]*", called)
+    require(bool(is_word), f"dataset.name={called} must be one word; run folders are called by it")
     require(0 <= config.seed < 2**63, f"seed={config.seed} must be a whole number from 0 to 2^63-1")
 
 
@@ -153,29 +166,42 @@ def _dataset_of(asked: dict[str, Any], pair: PairConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """The one line of a Hydra or OmegaConf error that a user needs."""
+def explained(overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Errors of Hydra and OmegaConf in one line of ours.
+
+    Args:
+        overrides: what was typed, to be named where it is to blame.
+    """
     try:
         yield
     except MissingConfigException as error:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        raise UserError(f"there is no {group} {name}; {nearest(name, error.options or [])}") from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_explain(f"{error}\n{error.__cause__ or ''}")) from error
+        place = str(error.missing_cfg_file)
+        group = next((name for name in GROUPS if place.startswith(f"{name.partition('@')[0]}/")), "config")
+        group = group.partition("@")[0]
+        name = place.removeprefix(f"{group}/")
+        raise UserError(f"there is no {group} {shortened(name)}; {nearest(name, names_of(group))}") from error
+    except HYDRAS as error:
+        raise UserError(_explain(f"{error}\n{error.__cause__ or ''}", overrides)) from error
 
 
-def _explain(text: str) -> str:
+def _explain(text: str, overrides: Sequence[str]) -> str:
     found = re.search(r"full_key: (\S+)", text)
-    key = found[1] if found else "a setting"
+    key = as_typed(found[1]) if found else ""
+    keys = {override: as_typed(override.partition("=")[0]) for override in overrides}
+    mine = [override for override, name in keys.items() if key and (name == key or name.startswith(f"{key}."))]
+    mine = mine or [override for override in overrides if override in text or override.partition("=")[0] in text]
+    mine = mine or list(overrides)[-1:]
+    said = shortened(f"{as_typed(mine[-1].partition('=')[0])}={mine[-1].partition('=')[2]}") if mine else key
     if re.search(r"Key '.*' (is )?not in", text):
         siblings = _siblings(key)
         hint = nearest(key.rpartition(".")[2], siblings) if siblings else "`--cfg` lists all"
         return f"there is no setting {key}; {hint}"
-    if wrong := re.search(r"Value '([^']*)'.*could not be converted to (\w+)", text):
-        return f"{key}={wrong[1]} must be of type {wrong[2].lower()}"
-    if "is not Optional" in text:
-        return f"{key} must not be null"
-    return text.strip().splitlines()[0]
+    if "nterpolation" in text:
+        return f"{said}: ${{...}} takes the value of another setting by its whole name, as in ${{hybrid.steps}}"
+    if key and (kind := kind_of(key)):
+        whose = "" if not mine or keys[mine[-1]] == key else f": {key}"
+        return f"{said}{whose} must be {kind}"
+    return f"{said or 'a setting'} does not fit; `obclip generate --cfg` prints every setting"
 
 
 def _siblings(key: str) -> list[str]:

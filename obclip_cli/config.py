@@ -13,6 +13,7 @@ STRATEGIES = ("auto", "all", "bucket", "dp", "fresh", "none", "replacement")
 WITH_LAMBDA = ("bucket", "dp", "fresh")
 KEYED = ("bucket", "dp")
 MAX_EPSILON = 40
+MOST_STEPS = 1000  # that models are trained on
 RULES = "rules"
 HANDOVERS = ("restart", "history")
 DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
@@ -121,7 +122,7 @@ class HybridConfig:
     timestep_shift: int = 0
 
     def __post_init__(self) -> None:
-        check_least("hybrid.steps", self.steps, 1)
+        require(1 <= self.steps <= MOST_STEPS, f"hybrid.steps={self.steps} must lie in 1..{MOST_STEPS}")
         check_choice("hybrid.order", self.order, ORDERS)
         check_choice("hybrid.handover", self.handover, HANDOVERS)
 

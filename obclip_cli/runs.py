@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FINISHED = ".finished"
+TEXTS = ("method", "prompt", "column")  # columns of tables that hold words of users
 PACKAGES = (
     "torch",
     "torchvision",
@@ -157,14 +158,17 @@ def check_same(folder: Path, config: Config) -> None:
 
 
 def _commit() -> str | None:
-    here = Path(__file__).resolve().parent
+    """The commit of obclip's own checkout; None where it is installed, whatever repository that is in."""
+    root = Path(__file__).resolve().parent.parent
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
+        command = ["git", "rev-parse", "--short", "HEAD", "--show-toplevel"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
         return None
-    return done.stdout.strip() or None
+    commit, _, top = done.stdout.strip().partition("\n")
+    settings = root / "pyproject.toml"
+    own = done.returncode == 0 and Path(top) == root and settings.exists() and 'name = "obclip"' in settings.read_text()
+    return commit if own else None
 
 
 def _processor() -> str:
@@ -177,7 +181,7 @@ def _processor() -> str:
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """A CSV file that a run has written.
+    """A CSV file that a run has written; only an empty cell is missing, and a prompt is text even if it is "1e5".
 
     Raises:
         UserError: it is not one.
@@ -185,7 +189,8 @@ def read_table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_csv(StringIO(path.read_text(encoding="utf-8")), keep_default_na=True)
+        text = StringIO(path.read_text(encoding="utf-8"))
+        return pd.read_csv(text, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is not readable ({reason}); delete it and type the same command again") from error
@@ -204,14 +209,14 @@ def pair_weights(pair: PairConfig) -> dict[str, str | None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder and try to write into it, before any work is done.
+    """See whether a folder can be made and written, before any work is done; nothing is made.
 
     Raises:
-        UserError: it cannot be made or written.
+        UserError: it cannot.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         raise UserError(f"cannot write to {folder} ({error.strerror}); choose another folder with -o") from error

@@ -1,12 +1,19 @@
 """`obclip eval`: score cloud-only, device-only, Hybrid SD and ObCLIP on a dataset."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from obclip_cli.commands import options as o
+from obclip_cli.config import Config
 from obclip_cli.errors import UserError, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from obclip_cli.data import Sample
+    from obclip_cli.evaluation.images import StoredImages
 
 EPILOG = """
 Examples:
@@ -53,7 +60,7 @@ def evaluate(
     from obclip_cli.evaluation.blocks import blocks_of
     from obclip_cli.evaluation.methods import baselines_and_obclip
     from obclip_cli.evaluation.score import is_first
-    from obclip_cli.evaluation.store import run_name
+    from obclip_cli.evaluation.store import RunFolder, run_name
     from obclip_cli.report.progress import progress_bars
     from obclip_cli.report.tables import show_table
     from obclip_cli.runs import check_writable
@@ -65,30 +72,49 @@ def evaluate(
         block = blocks_of(config)[0]
         config, methods = block.config, block.methods
     folder = output or Path("results/eval") / run_name(config, methods)
-    check_writable(folder)
+    if not RunFolder(folder, config, methods).is_finished:
+        check_writable(folder)
     with progress_bars() as bar:
         table, images, samples = score.run_benchmark(config, methods, folder, bar)
     if not is_first():
         return
     caption = score.caption(config, folder)
     if not (folder / "images.png").exists():
-        from obclip_cli.metrics.scores import panels
-        from obclip_cli.report.picture_grid import plot_grid
-        from obclip_cli.report.plots import plot_scores
-        from obclip_cli.report.tables import with_intervals, write_table
-
-        write_table(with_intervals(table), folder / "table", caption=caption)
-        measured = table[table["clip"].notna() & table["k"].notna()]
-        title = f"{config.dataset['name']}, {config.pair.name}"
-        plot_scores(measured, folder / "scores.png", columns=panels(table), title=title)
-        shown = min(SHOWN, len(samples))
-        grid = {name: pictures[:shown] for name, pictures in images.items()}
-        plot_grid(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])
+        try:
+            _draw(config, folder, table, caption, images, samples)
+        except UserError as error:  # scores that are finished are shown, also from a disk that is full or read-only
+            typer.echo(f"warning: {error}", err=True)
     if as_json:
         typer.echo(table.to_json(orient="records", indent=1))
         return
     show_table(table, caption)
     typer.echo(f"written to {folder}")
+
+
+def _draw(
+    config: Config,
+    folder: Path,
+    table: "pd.DataFrame",
+    caption: str,
+    images: "dict[str, StoredImages]",
+    samples: "list[Sample]",
+) -> None:
+    """The table, the plot of scores, and last the grid of images."""
+    from obclip_cli.metrics.scores import panels
+    from obclip_cli.report.bars import plot_bars
+    from obclip_cli.report.picture_grid import plot_grid
+    from obclip_cli.report.tables import with_intervals, write_table
+
+    write_table(with_intervals(table), folder / "table", caption=caption)
+    measured = table[table["clip"].notna() & table["k"].notna()].set_index("method")
+    bars = {
+        label: measured[[c for c in (name, f"{name}_low", f"{name}_high") if c in measured]]
+        for name, label in panels(table).items()
+    }
+    plot_bars(bars, folder / "scores.png", title=f"{config.dataset['name']}, {config.pair.name}; bars: 95 % intervals")
+    shown = min(SHOWN, len(samples))
+    grid = {name: pictures[:shown] for name, pictures in images.items()}
+    plot_grid(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])
 
 
 def read_switch_points(text: str | None) -> tuple[int, ...]:

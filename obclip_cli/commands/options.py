@@ -10,17 +10,31 @@ from omegaconf import OmegaConf
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, PrivacyConfig, plain
 from obclip_cli.device.secret import make_on_first_use
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
+from obclip_cli.overrides import names_of, quoted
+
+
+def _folder(text: str) -> Path:
+    """The folder of `-o`.
+
+    Raises:
+        UserError: it is the empty word, as of a variable that is not set.
+    """
+    require(bool(text.strip()), "-o names no folder; leave it out, or type one as in -o results/mine")
+    return Path(text)
+
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)]
-Pair = Annotated[str | None, typer.Option("--pair", help="Cloud/device pair, a name in configs/pair.")]
-Dataset = Annotated[str | None, typer.Option("--dataset", help="A name in configs/dataset.")]
+Pair = Annotated[str | None, typer.Option("--pair", help=f"Cloud and device model: {', '.join(names_of('pair'))}.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help=f"One of {', '.join(names_of('dataset'))}.")]
 SwitchPoint = Annotated[int | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs.")]
 Lambda = Annotated[float | None, typer.Option("--lambda", help="How much better than 1/N a guess may be.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the starting noise.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="Prompts of the dataset.")]
 Server = Annotated[str | None, typer.Option("--server", help="Address of an `obclip serve`; no cloud model is loaded.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", parser=_folder, help="Folder for the results.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, and nothing else.")]
 ShowConfig = Annotated[bool, typer.Option("--cfg", help="Print the composed configuration and stop.")]
 KEYS = {
@@ -45,7 +59,8 @@ def compose_from(overrides: list[str] | None, **options: Any) -> Config:
     Raises:
         UserError: whatever is wrong with them.
     """
-    return compose_config([*(overrides or []), *said(**options)])
+    texts = {name: quoted(value) for name, value in options.items() if isinstance(value, str)}
+    return compose_config([*(overrides or []), *said(**options | texts)])
 
 
 def print_config(config: Config) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 
 EPILOG = """
 Examples:
@@ -40,6 +40,7 @@ HEADS = {
     "lower_quartile_seconds": "lower quartile",
     "upper_quartile_seconds": "upper quartile",
 }
+MOST_CANDIDATES = 10_000
 
 
 def profile(
@@ -94,8 +95,7 @@ def profile(
 
 
 def _check(candidates: int, latency: bool, random_weights: bool, repeats: int) -> None:
-    if candidates < 1:
-        raise UserError(f"-N {candidates} must be at least 1")
+    require(1 <= candidates <= MOST_CANDIDATES, f"-N {candidates} must lie in 1..{MOST_CANDIDATES}")
     if random_weights and not latency:
         raise UserError("--random-weights says what --latency measures; add --latency")
     if repeats < 1:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from obclip_cli.commands import options as o
 from obclip_cli.errors import UserError
+from obclip_cli.overrides import names_of
 
 if TYPE_CHECKING:
     from obclip_cli.evaluation.sweep_report import SweepReport
@@ -28,8 +29,8 @@ def sweep(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE,VALUE]...", help="Hydra overrides, some with several values."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Names in configs/dataset.")] = None,
-    pair: Annotated[str | None, typer.Option("--pair", help="Names in configs/pair.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help=f"Some of {', '.join(names_of('dataset'))}.")] = None,
+    pair: Annotated[str | None, typer.Option("--pair", help=f"Some of {', '.join(names_of('pair'))}.")] = None,
     switch_point: Annotated[
         str | None, typer.Option("-k", "--switch-point", help="Steps that the cloud runs, as in 0,5,10.")
     ] = None,
@@ -54,9 +55,11 @@ def sweep(
         o.print_config(sweeping.first_combination(asked))
         return
     folder = output or Path("results/sweeps") / fingerprint(sweeping.settings_of(asked))
+    checked = sweeping.checked_overrides(asked)
     check_writable(folder)
+    sweeping.begin(folder, asked)
     try:
-        sweeping.sweep(asked, folder)
+        sweeping.run(checked, folder)
     finally:  # what was finished is shown, also after Ctrl-C
         if any(folder.glob("jobs/*/job.json")):
             report, caption = _write(folder, " ".join(asked))

@@ -232,25 +232,21 @@ DECODED = 16  # latents that the autoencoder decodes at once
 
 @dataclass(frozen=True)
 class Work:
-    """Samples, by their index in the dataset, and the methods that still need images of them."""
+    """A batch: its samples, by their index in the dataset, and the methods that still need an image of any of them."""
 
     places: tuple[int, ...]
     methods: tuple[Method, ...]
 
 
-def outstanding(
-    count: int, methods: list[Method], is_done: Callable[[str, int], bool], batch: int
-) -> Iterator[list[Work]]:
-    """The missing images, batch by batch; in a new batch all methods run together and share common steps."""
+def outstanding(count: int, methods: list[Method], is_done: Callable[[str, int], bool], batch: int) -> Iterator[Work]:
+    """Every batch with the methods that lack images of it, which run together and share common steps.
+
+    A batch is always run whole: rows of a smaller one would be rounded otherwise, and a run that was stopped would
+    end with other images than one that was not.
+    """
     for start in range(0, count, batch):
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for place in range(start, min(start + batch, count)):
-            groups.setdefault(tuple(m.name for m in methods if not is_done(m.name, place)), []).append(place)
-        yield [
-            Work(tuple(places), tuple(m for m in methods if m.name in missing))
-            for missing, places in groups.items()
-            if missing
-        ]
+        places = tuple(range(start, min(start + batch, count)))
+        yield Work(places, tuple(m for m in methods if not all(is_done(m.name, place) for place in places)))
 
 
 def samples_at_once(pair: Pair) -> int:
@@ -282,8 +278,7 @@ def generate_images(
     pair: Pair, samples: list[Sample], methods: list[Method], sets: list[CandidateSet], progress: ProgressBar
 ) -> dict[str, torch.Tensor]:
     """All images in memory, for experiments that store none: name -> uint8 (n, 3, H, W)."""
-    batches = outstanding(len(samples), methods, lambda *_: False, samples_at_once(pair))
-    works = [work for batch in batches for work in batch]
+    works = list(outstanding(len(samples), methods, lambda *_: False, samples_at_once(pair)))
     advance = progress("images", sum(step_rows(pair, work, samples, sets) for work in works))
     parts: dict[str, list[torch.Tensor]] = {method.name: [] for method in methods}
     for work in works:

@@ -159,14 +159,15 @@ class _Evaluation:
         count, images = len(hidden.samples), self.run.images
         size = min(samples_at_once(pair), -(-count // sharing.num_processes))
         batches = list(outstanding(count, self.run.methods, lambda name, place: images[name].has(place), size))
-        share = [work for batch in batches[sharing.process_index :: sharing.num_processes] for work in batch]
+        share = batches[sharing.process_index :: sharing.num_processes]
         rows = sum(step_rows(pair, work, hidden.samples, hidden.sets) for work in share)
         advance = self.progress("images", rows) if sharing.is_main_process else lambda _: None
         for work in share:
             for names, made in run_work(pair, work, hidden.samples, hidden.sets, advance):
                 for name in names:
                     for place, image in zip(work.places, made, strict=True):
-                        images[name].write(place, image)
+                        if not images[name].has(place):
+                            images[name].write(place, image)
 
     def _scored(self) -> set[str]:
         """Methods that are scored already and whose images are all on disk."""

@@ -17,9 +17,6 @@ from typing import Any
 import hydra
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ValueType
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from obclip_cli import runs
@@ -30,6 +27,7 @@ from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import both_ends, configured_method
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
+from obclip_cli.overrides import is_hydras, quoted, values_of
 from obclip_cli.report.progress import ProgressBar, progress_bars
 from obclip_cli.resources import data_folder
 
@@ -39,22 +37,18 @@ LAUNCHERS = {"joblib": "joblib", "submitit": "submitit_local", "ray": "ray"}  # 
 
 def settings_of(overrides: list[str]) -> list[str]:
     """Settings without Hydra's own, such as the launcher, which change no result."""
-    return [override for override in overrides if not override.lstrip("+").startswith("hydra")]
+    return [override for override in overrides if not is_hydras(override)]
 
 
-def sweep(overrides: list[str], folder: Path) -> None:
+def run(checked: list[str], folder: Path) -> None:
     """Run every combination. A job that fails says so in its `job.json` and stops no other.
 
     Args:
-        overrides: Hydra's, with several values where a setting is swept.
-
-    Raises:
-        UserError: a setting is unknown, or the folder holds another sweep.
+        checked: by `checked_overrides`.
+        folder: of a sweep that was begun.
     """
-    checked = checked_overrides(overrides)
-    begin(folder, overrides)
-    arguments = ["obclip sweep", "--multirun", f"hydra.sweep.dir='{folder.resolve()}'", *checked]
-    with explained(), _command_line(arguments):
+    arguments = ["obclip sweep", "--multirun", f"hydra.sweep.dir={quoted(str(folder.resolve()))}", *checked]
+    with explained(checked), _command_line(arguments):
         _job()
 
 
@@ -65,7 +59,7 @@ def checked_overrides(overrides: list[str]) -> list[str]:
         UserError: a setting or option does not exist, a value is of the wrong type, or the grammar is wrong.
     """
     said = [normalise_override(override) for override in overrides]
-    options = [values for override in said if (values := _values(override))]
+    options = [values for override in said if (values := values_of(override))]
     first = [values[0] for values in options]
     for place, values in enumerate(options):
         for value in values:
@@ -75,20 +69,8 @@ def checked_overrides(overrides: list[str]) -> list[str]:
 
 def first_combination(overrides: list[str]) -> Config:
     """The configuration of the first run; errors as in `checked_overrides`, or settings that do not fit together."""
-    return compose_config([values[0] for override in overrides if (values := _values(normalise_override(override)))])
-
-
-def _values(override: str) -> list[str]:
-    """One override for each value; none for Hydra's own settings and for values that a Hydra plug-in chooses."""
-    try:
-        parsed = OverridesParser.create().parse_override(override)
-    except HydraException as error:
-        raise UserError(f'"{override}" is not an override: {str(error).splitlines()[0]}') from error
-    found_later = parsed.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP)
-    if found_later or override.lstrip("+").startswith("hydra"):
-        return []
-    key = override.partition("=")[0]
-    return [f"{key}={value}" for value in parsed.sweep_string_iterator()] if parsed.is_sweep_override() else [override]
+    said = map(normalise_override, overrides)
+    return compose_config([values[0] for override in said if (values := values_of(override))])
 
 
 def _checked_launcher(override: str) -> str:
@@ -104,14 +86,14 @@ def _checked_launcher(override: str) -> str:
 
 
 def begin(folder: Path, overrides: list[str]) -> None:
-    """Store the sweep's settings; the same sweep resumes in its folder.
+    """Store the sweep's settings; the same sweep resumes in its folder, and one that made nothing gives way.
 
     Raises:
         UserError: the folder holds another sweep.
     """
     path = folder / "sweep.json"
     asked = {"overrides": settings_of(overrides)}
-    if path.exists() and runs.read_json(path) != asked:
+    if path.exists() and runs.read_json(path) != asked and any(folder.glob("runs/*/config.yaml")):
         raise UserError(f"{folder} holds another sweep; choose another folder with -o")
     for job in folder.glob("jobs/*/job.json"):
         job.unlink()

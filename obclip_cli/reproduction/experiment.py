@@ -15,7 +15,7 @@ import pandas as pd
 
 from obclip_cli import runs
 from obclip_cli.config import Config
-from obclip_cli.data import load_dataset
+from obclip_cli.data import check_settings, load_dataset
 from obclip_cli.diffusion import pairs
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import settings_of
@@ -24,7 +24,12 @@ from obclip_cli.resources import data_folder, package_folder
 
 
 def what_is_missing(config: Config) -> str:
-    """Why scores cannot be computed locally; empty where they can."""
+    """Why scores cannot be computed locally; empty where they can.
+
+    Raises:
+        UserError: the dataset has no such setting, which no download puts right.
+    """
+    check_settings(config.dataset)
     try:
         pairs.require(config.pair)
         load_dataset(config.dataset)

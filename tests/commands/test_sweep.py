@@ -88,7 +88,7 @@ def test_without_any_finished_run_the_first_reason_is_told(
         (["nonsense"], ["nonsense"]),
         (["--pair", "mini,minni", "seed=0,1"], ["minni", "did you mean mini"]),
         (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
-        (["-k", "1,two"], ["hybrid.switch_point=two must be of type integer"]),
+        (["-k", "1,two"], ["hybrid.switch_point=two must be a whole number"]),
         (["--seed=-1,0", "--cfg"], ["seed=-1"]),
         ([], ["nothing is swept"]),
     ],

@@ -88,11 +88,13 @@ def test_the_pair_is_stock_diffusers(tiny_pair: list[str]) -> None:
     assert type(pair.cloud) is type(pair.device) is StableDiffusionPipeline
 
 
-def test_only_what_is_missing_is_outstanding() -> None:
+def test_a_batch_is_run_whole_by_the_methods_that_lack_any_image_of_it() -> None:
     first, second = Method("first", "server_first", 0), Method("second", "server_first", 1)
-    done = {("first", 0), ("second", 0), ("first", 1), ("second", 3)}
-    batches = list(outstanding(5, [first, second], lambda name, place: (name, place) in done, batch=3))
-    assert batches == [
-        [Work((1,), (second,)), Work((2,), (first, second))],
-        [Work((3,), (first,)), Work((4,), (first, second))],
-    ]
+    done = {
+        ("first", 0),
+        ("first", 1),
+        ("second", 0),
+        *((name, place) for name in ("first", "second") for place in (2, 3)),
+    }
+    batches = list(outstanding(5, [first, second], lambda name, place: (name, place) in done, batch=2))
+    assert batches == [Work((0, 1), (second,)), Work((2, 3), ()), Work((4,), (first, second))]
