@@ -13,7 +13,7 @@ _HOMES = {
     "ObCLIPOutput": "obclip_cli.pipeline",
     "UserError": "obclip_cli.errors",
     "accelerate": "obclip_cli.cloud.accelerate.any_pipeline",
-    "candidates": "obclip_cli.prompts.candidates",
+    "candidates": "obclip_cli.prompts.reading",
     "compose_config": "obclip_cli.compose",
     "evaluate": "obclip_cli.evaluation.score",
     "load_pair": "obclip_cli.pipeline",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from obclip_cli.pipeline import ObCLIPOutput as ObCLIPOutput
     from obclip_cli.pipeline import ObCLIPPipeline as ObCLIPPipeline
     from obclip_cli.pipeline import load_pair as load_pair
-    from obclip_cli.prompts.candidates import candidates as candidates
+    from obclip_cli.prompts.reading import candidates as candidates
 
 
 def __getattr__(name: str) -> Any:

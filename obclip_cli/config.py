@@ -188,6 +188,8 @@ class PrivacyConfig:
         secret_file: the client's secret, for bucket and dp; null is the user's folder for configuration.
         on_exposure: what happens where words stay in sight that may reveal who is meant: ask, in a terminal (without
             one, what would go up in the clear is refused and the rest is told); warn; refuse.
+        names: of persons in a prompt: keep, warn (they count as exposed), or generalise: the device keeps the name, the
+            cloud sees "a person".
     """
 
     strategy: str = "auto"
@@ -197,11 +199,13 @@ class PrivacyConfig:
     detector: str = RULES
     secret_file: str | None = None
     on_exposure: str = "ask"
+    names: str = "warn"
 
     def __post_init__(self) -> None:
         """What holds for every prompt; the upper end of lambda depends on the prompt's N."""
         check_choice("privacy.strategy", self.strategy, STRATEGIES)
         check_choice("privacy.on_exposure", self.on_exposure, ("ask", "warn", "refuse"))
+        check_choice("privacy.names", self.names, ("keep", "warn", "generalise"))
         said = f"privacy.lambda={self.lambda_}"
         require(0 <= self.lambda_ < 1, f"{said} must lie in 0..1 - 1/N, N being a prompt's candidates")
         if self.strategy == "auto":

@@ -1,5 +1,6 @@
 """The `obclip` command."""
 
+import io
 import sys
 from typing import Annotated, NoReturn
 
@@ -62,6 +63,8 @@ def _fail(message: str) -> NoReturn:
 
 def run() -> None:
     """Run the command; a user's error is one line and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without a prompt's letters shows their numbers
+        sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -30,9 +30,11 @@ from obclip_cli.diffusion.models import (
     with_solver,
 )
 from obclip_cli.diffusion.schedule import schedule_in_words, share_schedule, split
+from obclip_cli.errors import UserError
 from obclip_cli.prompts.detect_transformer import load_detector
-from obclip_cli.prompts.revealing import revealing_words
+from obclip_cli.prompts.reading import Reading, decide, read_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
+from obclip_cli.prompts.window import Window
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
 
@@ -172,12 +174,14 @@ class ObCLIPOutput:
         cost: multiply-accumulates of both sides.
         decode_seconds: wall-clock time of the autoencoder; that of both sides is in `outcome`.
         outcome: latents, messages and times of the run behind the image.
+        reading: what of the prompt was hidden, and what stayed in sight.
     """
 
     images: list[Image.Image]
     cost: Cost
     decode_seconds: float
     outcome: Outcome
+    reading: Reading
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -185,9 +189,9 @@ class ObCLIPOutput:
         return self.outcome.request.candidates
 
     @property
-    def lambda_(self) -> float:
-        """How much better than 1/N the cloud's best guess may be."""
-        return self.outcome.query.lambda_
+    def lambda_(self) -> float | None:
+        """How much better than 1/N the cloud's best guess may be; None where nothing is hidden."""
+        return self.outcome.query.lambda_ if self.outcome.query.n > 1 else None
 
     @property
     def bytes_up(self) -> int:
@@ -266,19 +270,45 @@ class ObCLIPPipeline:
         if not isinstance(cloud, RemoteCloud):
             self.server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
 
-    def __call__(self, prompt: str, *, seed: int = 0) -> ObCLIPOutput:
+    def read(self, prompt: str) -> Reading:
+        """What would be hidden of a prompt, and what would stay in sight; nothing is sent.
+
+        Raises:
+            UserError: the prompt is empty, contradicts itself or has too many candidates.
+        """
+        cloud = self.client if isinstance(self.server, RemoteCloud) else self.server
+        return read_for(prompt, self.config, Window.of(cloud.pipeline.tokenizer))
+
+    def __call__(self, prompt: str | Reading, *, seed: int = 0) -> ObCLIPOutput:
         """Generate one image.
 
+        Warns of what stays in sight; with `privacy.on_exposure=refuse` such a prompt is not sent.
+
         Args:
+            prompt: or its reading, where the user has seen that: it is sent without a warning.
             seed: of the starting noise z_T, which all candidates share.
 
         Raises:
-            UserError: the prompt is empty, contradicts itself or has too many candidates, or λ is out of range for it.
+            UserError: the prompt is empty, contradicts itself or has too many candidates, λ is out of range for it, or
+                it exposes something and is to be refused.
         """
-        outcome = oblivious_generation(self.client, self.server, prompt, seed)
+        reading = prompt if isinstance(prompt, Reading) else self._seen(prompt)
+        outcome = oblivious_generation(self.client, self.server, reading.prompt, seed)
         started = time.perf_counter()
         images = self.decode(outcome.latents)
-        return ObCLIPOutput(images, self._cost(outcome), time.perf_counter() - started, outcome)
+        return ObCLIPOutput(images, self._cost(outcome), time.perf_counter() - started, outcome, reading)
+
+    def _seen(self, prompt: str) -> Reading:
+        """The reading of a prompt, with a warning or a refusal where something stays in sight."""
+        reading, wish = self.read(prompt), self.config.privacy.on_exposure
+        if self.config.privacy.strategy == "none":
+            return reading
+        todo = decide(reading, "warn" if wish == "ask" else wish, terminal=False)
+        if todo == "refuse":
+            raise UserError(reading.refusal())
+        if todo == "warn":
+            warnings.warn("; ".join(reading.lines()), stacklevel=3)
+        return reading
 
     @property
     def server_logs_prompts(self) -> bool:
@@ -310,14 +340,10 @@ class ObCLIPPipeline:
             "prompt": query.prompt,
             "seed": query.seed,
             "attributes": [{"person": p, "attribute": a, "value": v} for (p, a), v in query.candidates.slots.items()],
-            "left_out": list(query.candidates.left_out),
-            "may_reveal": [
-                {"word": found.word, "attribute": found.attribute}
-                for found in revealing_words(query.prompt, self.client.taxonomy)
-            ],
+            "reading": output.reading.record(output.lambda_),
             "n": query.n,
             "m": len(output.candidates),
-            "lambda": round(query.lambda_, 9),
+            "lambda": None if output.lambda_ is None else round(output.lambda_, 9),
             "cloud_saw": list(output.candidates),
             "bytes_up": output.bytes_up,
             "bytes_down": output.bytes_down,

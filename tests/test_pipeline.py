@@ -1,5 +1,7 @@
 """Algorithm 1 end to end, against the stock diffusers pipelines."""
 
+import warnings
+
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
@@ -7,7 +9,7 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError
-from obclip_cli.pipeline import assemble, cloud_only, oblivious_generation
+from obclip_cli.pipeline import ObCLIPPipeline, assemble, cloud_only, oblivious_generation
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -132,6 +134,21 @@ def test_vanilla_og_is_every_candidate_for_all_steps_on_the_cloud(tiny_pair: lis
     outcome = oblivious_generation(*assemble(config), PROMPT, seed=7)
     assert len(outcome.request.candidates) == 10
     torch.testing.assert_close(outcome.latents, stock_latents(config.pair.cloud.path, PROMPT, 7), rtol=1e-4, atol=1e-4)
+
+
+def test_python_warns_of_what_stays_in_sight_or_refuses_it(tiny_pair: list[str]) -> None:
+    """What a user has read is sent as it is."""
+    pipe = ObCLIPPipeline.from_config(config_for(tiny_pair, "hybrid.switch_point=1"))
+    with pytest.warns(UserWarning, match="nothing is hidden"):
+        out = pipe("a red apple")
+    assert out.lambda_ is None and pipe.facts(out)["reading"]["lambda"] is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert pipe(pipe.read("a red apple")).candidates == ("a red apple",)
+        assert pipe("a woman").lambda_ == 0
+    refusing = ObCLIPPipeline.from_config(config_for(tiny_pair, "hybrid.switch_point=1", "privacy.on_exposure=refuse"))
+    with pytest.raises(UserError, match="was not sent"):
+        refusing("a bearded man")
 
 
 def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny_pair: list[str]) -> None:

@@ -1,6 +1,7 @@
 """`obclip candidates`: what would be sent for a prompt, and what that gives away. Loads no model."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -44,90 +45,82 @@ def candidates(
         return
     if prompt is None:
         raise UserError('there is no prompt; type one, as in: obclip candidates "a woman firefighter with dark skin"')
-    if new_secret:
-        _replace_secret(config)
-    facts = look_at(prompt, config)
+    facts = look_at(prompt, config, new_secret=new_secret)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     show(facts)
 
 
-def _replace_secret(config: Config) -> None:
-    from obclip_cli.device.secret import replace_secret, secret_path
-
-    path = secret_path(config.privacy)
-    replace_secret(path)
-    typer.echo(f"made a new client secret in {path}", err=True)
-
-
-def look_at(prompt: str, config: Config) -> dict[str, Any]:
+def look_at(prompt: str, config: Config, *, new_secret: bool = False) -> dict[str, Any]:
     """The facts that are printed, under stable names.
 
-    Raises:
-        UserError: the prompt or λ is refused, or the client's secret cannot be read.
-    """
-    import random
+    Args:
+        new_secret: replace the client's secret that the configuration names, once the prompt has been read.
 
-    from obclip_cli.device.choice import Chooser
-    from obclip_cli.device.secret import client_key
-    from obclip_cli.prompts.candidates import check_prompt
-    from obclip_cli.prompts.decoys import fewest
+    Raises:
+        UserError: the prompt or λ is refused, or the client's secret cannot be read or would be lost.
+    """
     from obclip_cli.prompts.detect import records
     from obclip_cli.prompts.detect_transformer import load_detector
     from obclip_cli.prompts.reading import read_for
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
-    privacy, taxonomy = config.privacy, load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    find = load_detector(privacy.detector)
-    plain = check_prompt(prompt)
+    privacy = config.privacy
     reading = read_for(prompt, config)
-    found = reading.candidates
-    fewest(len(found.prompts), privacy.lambda_)  # before a secret is made for a request that cannot be
-    o.ensure_secret(privacy)
-    choice = Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(found)
+    if new_secret:
+        _replace_secret(config)
+    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    spans = load_detector(privacy.detector)(reading.prompt, taxonomy)
+    choice, found = o.would_send(reading, config), reading.candidates
+    hidden = reading.n > 1
     return {
-        "prompt": plain,
+        "prompt": reading.prompt,
         "strategy": privacy.strategy,
-        "spans": records(find(plain, taxonomy), taxonomy),
+        "spans": records(spans, taxonomy),
         "slots": [{"person": p, "attribute": a, "value": v} for (p, a), v in found.slots.items()],
-        "left_out": list(found.left_out),
-        "may_reveal": [{"word": e.text, "attribute": e.attribute, "kind": e.kind} for e in reading.exposures],
-        "language": reading.language or "en",
+        "reading": reading.record(choice.lambda_),
         "candidates": list(found.prompts),
         "sent": list(choice.sent.prompts),
         "n": choice.n,
         "m": choice.m,
-        "lambda": round(choice.lambda_, 9),
-        "lambda_worst": round(choice.lambda_worst, 9),
+        "lambda": round(choice.lambda_, 9) if hidden else None,
+        "lambda_worst": round(choice.lambda_worst, 9) if hidden else None,
         "keeps_own": choice.keeps_own,
         "cost_factor": choice.m,
     }
 
 
+def _replace_secret(config: Config) -> None:
+    from obclip_cli.device.secret import replace_secret, secret_path
+
+    path = secret_path(config.privacy)
+    agreed = path.exists() and sys.stdin.isatty()
+    if agreed:
+        typer.confirm(f"Forget the client's secret in {path}? It cannot be made again.", abort=True, err=True)
+    replace_secret(path, agreed=agreed)
+    typer.echo(f"made a new client secret in {path}", err=True)
+
+
 def show(facts: dict[str, Any]) -> None:
-    """Print the facts for a person."""
+    """Print the facts for a person; the prompt and its candidates to the letter."""
+    from obclip_cli.prompts.reading import findings
+
     n, m = facts["n"], facts["m"]
-    found = ", ".join(f"{slot['attribute']}: {slot['value']}" for slot in facts["slots"])
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("hidden", found or "nothing: the prompt states no sensitive attribute, and goes up as it is")
-    if facts["left_out"]:
-        table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it")
-    for hint in facts["may_reveal"]:
-        reveals = f", may reveal {hint['attribute']}" if hint["attribute"] else ""
-        table.add_row("stays in sight", Text(f"{hint['word']} ({hint['kind']}{reveals})"))
-    if facts["language"] != "en":
-        table.add_row("not English", f"({facts['language']}) only English prompts are read; translate it")
-    table.add_row("N", f"{n} candidates")
+    for heading, said in findings(facts["reading"]):
+        table.add_row(heading, Text(said))
+    table.add_row("N", f"{n} candidates" if n > 1 else "1: the cloud sees what is below")
     table.add_row("M", f"{m} of them sent (strategy {facts['strategy']})")
-    table.add_row("lambda", _lambda(facts) if n > 1 else "nothing is hidden")
+    table.add_row("lambda", _lambda(facts) if n > 1 else "none: there is nothing to guess")
     table.add_row("cloud cost", f"{m} times one prompt's; with all candidates {n} times")
     if not facts["keeps_own"]:
         table.add_row("note", "the prompt's own candidate is not among them: the device goes on with the nearest")
-    table.add_row("the cloud sees", Text("\n".join(facts["sent"])))
     console = Console()
     console.print(Text(facts["prompt"], style="bold"), soft_wrap=True)
     console.print(table)
+    typer.echo("the cloud sees, one prompt a line:")
+    o.print_exactly(facts["sent"])
 
 
 def _lambda(facts: dict[str, Any]) -> str:

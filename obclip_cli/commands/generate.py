@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from obclip_cli.pipeline import ObCLIPOutput, ObCLIPPipeline
+    from obclip_cli.prompts.reading import Reading
 
-SHOWN = 12  # candidates that are printed
 EPILOG = """
 Examples:
 
@@ -71,8 +71,8 @@ def generate(
     from obclip_cli.pipeline import ObCLIPPipeline
 
     prompts = read_prompts(prompt, prompt_file)
-    folder = output or default_folder(prompts, config, count)
-    check_prompts(prompts, config)
+    folder = output or default_folder([prompt for prompt, _ in prompts], config, count)
+    readings = read_all(prompts, config)
     started = time.perf_counter()
     with cloud_steps(shown=not as_json and config.cloud.server is not None) as watch:
         pipe = ObCLIPPipeline.from_config(config, watch)
@@ -80,7 +80,7 @@ def generate(
         if pipe.server_logs_prompts:
             _warn("the server writes every prompt that it sees to its log")
         check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
-        jobs = jobs_for(prompts, config.seed, count)
+        jobs = jobs_for(readings, config.seed, count)
         done = []
         silent = as_json or len(jobs) == 1 or watch is not None
         for job in track(jobs, "generating", console=Console(stderr=True), disable=silent):
@@ -105,8 +105,8 @@ def cloud_steps(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
-def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
-    """The prompts to run, from the command line or a file of one a line.
+def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[tuple[str, str]]:
+    """The prompts to run, from the command line or a file of one a line, each with where it is from.
 
     Raises:
         UserError: none, both, or an unreadable file.
@@ -114,47 +114,58 @@ def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     if prompt is not None and prompt_file is not None:
         raise UserError("give a prompt or --prompt-file, not both")
     if prompt is not None:
-        return [prompt]
+        return [(prompt, "")]
     if prompt_file is None:
         raise UserError('there is no prompt; type one, as in: obclip generate "a woman firefighter with dark skin"')
     try:
         lines = re.split(r"\r\n|\r|\n", prompt_file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {prompt_file} ({error}); give a text file with one prompt a line") from error
-    prompts = [line.strip() for line in lines if line.strip()]
+    prompts = [(line.strip(), f"{prompt_file}, line {n}: ") for n, line in enumerate(lines, 1) if line.strip()]
     if not prompts:
         raise UserError(f"{prompt_file} holds no prompt; write one a line")
     return prompts
 
 
-def check_prompts(prompts: list[str], config: Config) -> None:
+def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
     """Read every prompt before anything is loaded or sent, and tell what stays in sight.
 
     Raises:
         UserError: a prompt cannot be hidden, or would go up in the clear and nobody is there to ask.
         typer.Abort: the user would not send it.
     """
-    from obclip_cli.prompts.candidates import check_prompt
     from obclip_cli.prompts.decoys import fewest
-    from obclip_cli.prompts.reading import decide, read_for
+    from obclip_cli.prompts.reading import read_for
 
+    readings = []
+    for prompt, where in prompts:
+        try:
+            readings.append(read_for(prompt, config))
+            fewest(readings[-1].n, config.privacy.lambda_)  # refuses a lambda that this N does not allow
+        except UserError as error:
+            raise UserError(f"{where}{error}") from error
     if config.privacy.strategy == "none":
-        for prompt in prompts:
-            check_prompt(prompt)
         _warn("privacy.strategy=none: the cloud sees the prompt itself")
-        return
-    for prompt in prompts:
-        reading = read_for(prompt, config)
-        fewest(reading.n, config.privacy.lambda_)  # refuses a lambda that this N does not allow
-        todo = decide(reading, config.privacy.on_exposure, terminal=sys.stdin.isatty())
-        told = "; ".join(reading.lines())
-        if todo == "refuse":
-            raise UserError(f'"{prompt}" was not sent: {told}; privacy.on_exposure=warn sends it all the same')
-        if todo != "send":
-            _warn(f'"{prompt}": {told}')
-        if todo == "ask":
-            typer.confirm("Send it?", abort=True, err=True)
+        return readings
+    for reading, (_, where) in zip(readings, prompts, strict=True):
+        _agree(reading, where, config)
     o.ensure_secret(config.privacy)
+    return readings
+
+
+def _agree(reading: "Reading", where: str, config: Config) -> None:
+    """Tell what stays in sight of a prompt, and ask or refuse where that is wished."""
+    from obclip_cli.prompts.reading import decide
+
+    todo = decide(reading, config.privacy.on_exposure, terminal=sys.stdin.isatty())
+    if todo == "refuse":
+        raise UserError(f"{where}{reading.refusal()}")
+    if todo != "send":
+        _warn("; ".join([f'{where}"{reading.prompt}"', *reading.lines()]))
+    if todo == "ask":
+        typer.echo("the cloud would see, one prompt a line:", err=True)
+        o.print_exactly(o.would_send(reading, config).sent.prompts, err=True)
+        typer.confirm("Send it?", abort=True, err=True)
 
 
 def _warn(message: str) -> None:
@@ -170,19 +181,12 @@ def default_folder(prompts: list[str], config: Config, count: int) -> Path:
 
 
 def show(facts: dict[str, Any], folder: Path) -> None:
-    """Print one image's facts for a person."""
-    found = ", ".join(f"{a['attribute']}: {a['value']}" for a in facts["attributes"]) or "none"
+    """Print one image's facts for a person; what the cloud saw to the letter."""
+    from obclip_cli.prompts.reading import findings
+
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("hidden", found)
-    if facts["left_out"]:
-        table.add_row("left out", f"{', '.join(facts['left_out'])}: no candidate says it, only the device's steps do")
-    for attribute in dict.fromkeys(hint["attribute"] for hint in facts["may_reveal"]):
-        words = ", ".join(hint["word"] for hint in facts["may_reveal"] if hint["attribute"] == attribute)
-        table.add_row(f"may reveal {attribute}", f"{words} (every candidate says it)")
-    seen = [f"{facts['m']} candidates, in an order that tells nothing:", *facts["cloud_saw"][:SHOWN]]
-    if facts["m"] > SHOWN:
-        seen.append(f"... and {facts['m'] - SHOWN} more")
-    table.add_row("the cloud saw", Text("\n".join(seen)))
+    for heading, said in findings(facts["reading"]):
+        table.add_row(heading, Text(said))
     table.add_row("sent", f"{facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down")
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9
@@ -196,6 +200,12 @@ def show(facts: dict[str, Any], folder: Path) -> None:
         Text(facts["prompt"], style="bold").append(f" (seed {facts['seed']})", style="default"), soft_wrap=True
     )
     console.print(table)
+    typer.echo(
+        f"the cloud saw {facts['m']} candidates, one a line, in an order that tells nothing:"
+        if facts["m"] > 1
+        else "the cloud saw:"
+    )
+    o.print_exactly(facts["cloud_saw"])
     for name in ("image", "contact_sheet"):
         if name not in facts:
             continue
@@ -207,21 +217,21 @@ def show(facts: dict[str, Any], folder: Path) -> None:
 class Job:
     """One image to make, and what its files are called."""
 
-    prompt: str
+    reading: "Reading"
     seed: int
     suffix: str
 
 
-def jobs_for(prompts: list[str], seed: int, images: int) -> list[Job]:
+def jobs_for(readings: list["Reading"], seed: int, images: int) -> list[Job]:
     """`images` jobs a prompt, with seeds seed, seed+1 ...; files are numbered where there are several."""
-    pairs = [(prompt, seed + offset) for prompt in prompts for offset in range(images)]
+    pairs = [(reading, seed + offset) for reading in readings for offset in range(images)]
     single = len(pairs) == 1
-    return [Job(p, s, "" if single else f"_{place:03d}") for place, (p, s) in enumerate(pairs)]
+    return [Job(r, s, "" if single else f"_{place:03d}") for place, (r, s) in enumerate(pairs)]
 
 
 def make_image(job: Job, pipe: "ObCLIPPipeline", folder: Path, *, compare: bool) -> dict[str, Any]:
     """Make one image and, to compare it with its baselines, a contact sheet; the facts about it."""
-    output = pipe(job.prompt, seed=job.seed)
+    output = pipe(job.reading, seed=job.seed)
     save_image(output.images[0], folder / f"image{job.suffix}.png")
     files: dict[str, Any] = {"image": f"image{job.suffix}.png"}
     if compare:
@@ -253,7 +263,7 @@ def write_comparison(job: Job, pipe: "ObCLIPPipeline", output: "ObCLIPOutput", p
     (compared["device only"],) = pipe.decode(pipe.client.alone(outcome.query))
     write_contact_sheet(
         path,
-        title=f"{job.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
+        title=f"{job.reading.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
         compared=compared,
         candidates=dict(zip(output.candidates, pipe.decode(outcome.candidate_latents), strict=True)),
     )

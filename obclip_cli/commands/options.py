@@ -1,8 +1,9 @@
 """Options that several commands share, and how they become Hydra overrides."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from omegaconf import OmegaConf
@@ -23,6 +24,10 @@ def _folder(text: str) -> Path:
     require(bool(text.strip()), "-o names no folder; leave it out, or type one as in -o results/mine")
     return Path(text)
 
+
+if TYPE_CHECKING:
+    from obclip_cli.device.choice import Choice
+    from obclip_cli.prompts.reading import Reading
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="Hydra overrides: group.key=value ...", show_default=False)]
 Pair = Annotated[str | None, typer.Option("--pair", help=f"Cloud and device model: {', '.join(names_of('pair'))}.")]
@@ -72,6 +77,33 @@ def ensure_secret(privacy: PrivacyConfig) -> None:
     """Make the client's secret where there has to be one and never was, and say so; a lost one stays an error."""
     if made := make_on_first_use(privacy):
         typer.echo(f"made a client secret in {made}; keep it, for a new one makes new requests tell more", err=True)
+
+
+def would_send(reading: "Reading", config: Config) -> "Choice":
+    """Which candidates go up; the client's secret is made where there has to be one and never was.
+
+    Raises:
+        UserError: λ is out of range for the prompt, or the secret cannot be read.
+    """
+    import random
+
+    from obclip_cli.config import taxonomy_path
+    from obclip_cli.device.choice import Chooser
+    from obclip_cli.device.secret import client_key
+    from obclip_cli.prompts.decoys import fewest
+    from obclip_cli.prompts.taxonomy import load_taxonomy
+
+    privacy = config.privacy
+    fewest(reading.n, privacy.lambda_)  # before a secret is made for a request that cannot be
+    ensure_secret(privacy)
+    taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
+    return Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(reading.candidates)
+
+
+def print_exactly(prompts: Iterable[str], *, err: bool = False) -> None:
+    """One a line, character for character: neither wrapped nor read as markup."""
+    for prompt in prompts:
+        typer.echo(prompt, err=err)
 
 
 def split_prompt(arguments: list[str]) -> tuple[str | None, list[str]]:

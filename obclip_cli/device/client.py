@@ -11,8 +11,9 @@ from obclip_cli.device.choice import Chooser
 from obclip_cli.diffusion.denoise import State, Stretch, decode, denoise
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.candidates import CandidateSet, check_prompt
 from obclip_cli.prompts.detect import Detector, detect
+from obclip_cli.prompts.reading import candidates_for
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -22,7 +23,7 @@ class Query:
     """What the device remembers of one prompt while the cloud works. Secret.
 
     Attributes:
-        prompt: the user's own words.
+        prompt: the user's own words, names and all.
         candidates: S as it is sent; its `index` is the one that the device goes on with.
         n: candidates that the prompt has, |P|.
         lambda_: reached by S.
@@ -71,9 +72,7 @@ class Client:
         plain = check_prompt(prompt)
         if self.privacy.strategy == "none":
             return Query(plain, CandidateSet((plain,), 0, {}), seed)
-        most = self.privacy.max_candidates
-        candidates = build_candidates(prompt, self.taxonomy, max_candidates=most, find=self.find)
-        return self.hide(plain, candidates, seed)
+        return self.hide(plain, candidates_for(prompt, self.taxonomy, self.privacy, self.find), seed)
 
     def hide(self, prompt: str, candidates: CandidateSet, seed: int) -> Query:
         """Choose what is sent for a prompt whose candidates are known.

@@ -9,16 +9,13 @@ import hashlib
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from obclip_cli.config import KEYED, PrivacyConfig
 from obclip_cli.errors import UserError
 
 BYTES = 32
-ADVICE = (
-    "restore it from a copy, or make another with `obclip candidates PROMPT --new-secret`, knowing that a server "
-    "which remembers earlier requests learns more from new ones"
-)
 
 
 def secret_path(privacy: PrivacyConfig) -> Path:
@@ -64,31 +61,42 @@ def create_secret(path: Path) -> None:
         UserError: there is or was one, or the file cannot be written.
     """
     if not is_first_use(path):
-        raise UserError(f"there is or was a client secret in {path}; {ADVICE}")
+        raise UserError(f"there is or was a client secret in {path}; {_advice(path)}")
+    _write(path)
+
+
+def replace_secret(path: Path, *, agreed: bool = False) -> None:
+    """Make another secret in the place of one that is lost.
+
+    Args:
+        agreed: or of one that is there, which is then gone for good.
+
+    Raises:
+        UserError: there is one, or the file cannot be written; then whatever is there stays.
+    """
+    if os.path.lexists(path) and not agreed:
+        raise UserError(
+            f"there is a client secret in {path}, and a new one would overwrite it; "
+            "type the command in a terminal, which asks, or move the file away first"
+        )
+    _write(path)
+
+
+def _write(path: Path) -> None:
+    """Write a new secret and its marker; an older file is gone only once the new one is whole."""
+    key, partial = secrets.token_bytes(BYTES), path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = secrets.token_bytes(BYTES)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{key.hex()}\n")
+        partial.replace(path)
         _marker(path).write_text(_checksum(key))
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         raise UserError(
             f"cannot write the client secret to {path} ({error.strerror}); set privacy.secret_file"
         ) from error
-
-
-def replace_secret(path: Path) -> None:
-    """Forget the secret, if there is one, and make another.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    try:
-        path.unlink(missing_ok=True)
-        _marker(path).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot replace the client secret {path} ({error.strerror})") from error
-    create_secret(path)
 
 
 def read_secret(path: Path) -> bytes:
@@ -99,17 +107,25 @@ def read_secret(path: Path) -> bytes:
     """
     if not os.path.lexists(path):
         state = "has not been made yet" if is_first_use(path) else "is lost"
-        raise UserError(f"the client secret {path} {state}; {ADVICE}")
+        raise UserError(f"the client secret {path} {state}; {_advice(path)}")
     try:
         mode = path.stat().st_mode
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
-        raise UserError(f"the client secret {path} cannot be read; {ADVICE}") from error
+        raise UserError(f"the client secret {path} cannot be read; {_advice(path)}") from error
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UserError(f"the client secret {path} can be read by others; run: chmod 600 {path}")
     if len(key) != BYTES or (_marker(path).exists() and _marker(path).read_text() != _checksum(key)):
-        raise UserError(f"the client secret {path} is damaged; {ADVICE}")
+        raise UserError(f"the client secret {path} is damaged; {_advice(path)}")
     return key
+
+
+def _advice(path: Path) -> str:
+    named = "" if path == secret_path(PrivacyConfig()) else f" privacy.secret_file={path}"
+    return (
+        f"restore it from a copy, or make another with `obclip candidates PROMPT{named} --new-secret`, knowing that a "
+        "server which remembers earlier requests learns more from new ones"
+    )
 
 
 def _marker(path: Path) -> Path:

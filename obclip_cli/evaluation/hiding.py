@@ -8,8 +8,9 @@ from obclip_cli.config import PrivacyConfig
 from obclip_cli.data import Sample
 from obclip_cli.device.choice import Chooser
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
+from obclip_cli.prompts.candidates import CandidateSet, check_prompt
 from obclip_cli.prompts.detect_transformer import load_detector
+from obclip_cli.prompts.reading import candidates_for
 from obclip_cli.prompts.taxonomy import Taxonomy
 
 
@@ -39,7 +40,7 @@ def hide_all(samples: list[Sample], privacy: PrivacyConfig, taxonomy: Taxonomy) 
             prompt = check_prompt(sample.prompt)
             found = CandidateSet((prompt,), 0, {})
             if privacy.strategy != "none":
-                found = build_candidates(prompt, taxonomy, max_candidates=privacy.max_candidates, find=find)
+                found = candidates_for(prompt, taxonomy, privacy, find)
             key = hashlib.sha256(f"evaluation {sample.seed}".encode()).digest()
             choice = Chooser(taxonomy, privacy, key, random.Random(sample.seed)).choose(found)
         except UserError as error:

@@ -9,15 +9,13 @@ import math
 import random
 from dataclasses import dataclass
 
-from obclip_cli.config import taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.canonical import Assignment, Slot, find_slots, outside_words, render, settle, template
 from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.prompt_text import check_prompt
-from obclip_cli.prompts.taxonomy import load_taxonomy
 
-__all__ = ["CandidateSet", "Slot", "build_candidates", "candidates", "check_prompt", "count_candidates", "find_slots"]
+__all__ = ["CandidateSet", "Slot", "build_candidates", "check_prompt", "count_candidates", "find_slots"]
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,6 @@ class CandidateSet:
     index: int
     slots: Assignment
     left_out: tuple[str, ...] = ()
-
-
-def candidates(prompt: str, *, taxonomy: str = "paper", max_candidates: int = 64) -> list[str]:
-    """The candidates of a prompt, as the cloud would see them at λ = 0. No model is loaded.
-
-    Args:
-        taxonomy: which attributes are sensitive, a name in configs/privacy/taxonomy.
-
-    Raises:
-        UserError: there is no such taxonomy, or `build_candidates` refuses the prompt.
-    """
-    return list(build_candidates(prompt, load_taxonomy(taxonomy_path(taxonomy)), max_candidates=max_candidates).prompts)
 
 
 def count_candidates(slots: Assignment, taxonomy: Taxonomy) -> int:

@@ -6,6 +6,7 @@ replaced by the word of the form's first value.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ SYNONYMS = {"sex": "gender", "race": "ethnicity", "nationality": "ethnicity", "d
 Tagger = Callable[[str], list[tuple[int, int, str]]]  # text -> (start, end, label) of every stretch
 
 
+@lru_cache(maxsize=2)
 def load_detector(spec: str) -> Detector:
     """What finds the attributes of a prompt.
 

@@ -135,7 +135,8 @@ def _end_of_name(
     following = _plain(tokens[place + 1]) if _joined(prompt, tokens, place) else ""
     if first in _words("address") and following and following not in besides:  # "mr. rogers"
         return place + 1 if following in first_names() or {following, following + "*"} & surnames() else None
-    if first in besides or {first, before} & _words("place_words"):
+    of_a_tag = prompt[: tokens[place].start()].endswith("<")  # "<lora:style:1>"
+    if first in besides or of_a_tag or {first, before} & _words("place_words"):
         return None
     if kind is None:  # an unknown word before a family name: "alyson hannigan"
         known = following in surnames() and following not in besides and _is_unknown(first)

@@ -53,6 +53,42 @@ def test_a_lost_secret_is_an_error_until_another_is_asked_for(obclip: Obclip, se
     assert obclip("candidates", PROMPT, "privacy.lambda=0.1", secret, "--new-secret").code == 0
 
 
+def test_a_secret_that_is_there_is_not_lost_in_silence(obclip: Obclip, secret: str, tmp_path: Path) -> None:
+    """Nor is another than the one that the configuration names touched."""
+    other = f"privacy.secret_file={tmp_path / 'other.key'}"
+    for named in (secret, other):
+        assert obclip("candidates", PROMPT, "--lambda", "0.1", named).code == 0
+    before = {path: path.read_text() for path in tmp_path.glob("*.key")}
+    assert_one_line_error(obclip("candidates", PROMPT, other, "--new-secret"), "other.key", "move the file away")
+    assert {path: path.read_text() for path in tmp_path.glob("*.key")} == before
+    (tmp_path / "other.key").unlink()
+    lost = obclip("candidates", PROMPT, "--lambda", "0.1", other)
+    assert_one_line_error(lost, f"candidates PROMPT {other} --new-secret")
+    assert_one_line_error(obclip("candidates", "", other, "--new-secret"), "prompt is empty")
+    assert not (tmp_path / "other.key").exists()
+    assert obclip("candidates", PROMPT, other, "--new-secret").code == 0
+    assert (tmp_path / "secret.key").read_text() == before[tmp_path / "secret.key"]
+    assert (tmp_path / "other.key").read_text() != before[tmp_path / "other.key"]
+
+
+MARKUP = "a woman [film grain:0.8] [cat|dog] <lora:x:1> :smile: [/b] 狐 " + "far away " * 20
+
+
+def test_candidates_are_printed_as_they_are_sent(obclip: Obclip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither markup nor the width of the terminal nor its letters change them."""
+    monkeypatch.setenv("COLUMNS", "40")
+    sent = json.loads(obclip("candidates", MARKUP, "--json").out)["sent"]
+    assert len(sent) == 2 and sent[1] == MARKUP.strip()
+    assert obclip("candidates", MARKUP).out.splitlines()[-2:] == sent
+
+
+def test_nothing_hidden_is_said_in_words(obclip: Obclip) -> None:
+    run = obclip("candidates", "a bowl of fruit")
+    assert "nothing is hidden" in run.out and "0:" not in run.out
+    facts = json.loads(obclip("candidates", "a bowl of fruit", "--json").out)
+    assert (facts["lambda"], facts["lambda_worst"], facts["reading"]["lambda"]) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

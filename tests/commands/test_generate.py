@@ -70,6 +70,43 @@ def test_what_would_go_up_in_the_clear_is_refused_unless_told_otherwise(
     assert json.loads((tmp_path / "summary.json").read_text())["images"][0]["n"] == 1
 
 
+def test_a_bad_prompt_of_a_file_is_named_by_its_line(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
+    """A line ends at a line end only, and a file may begin with a byte order mark."""
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    for bad, words in (
+        ("a red apple", "on_exposure=warn"),
+        ("a young old man", "two values of age"),
+        ("a\x07man", "U+0007"),
+    ):
+        prompts.write_bytes(f"\ufeffa man\u2028with a hat\r\n\r\n{bad}\n".encode())
+        run = obclip(
+            "generate", "--prompt-file", str(prompts), "-o", str(out), "pair.taxonomy=paper", *tiny_pair, *FAST
+        )
+        assert_one_line_error(run, f"{prompts}, line 3: ", words)
+    assert not out.exists()
+
+
+def test_the_summary_has_the_reading_and_the_cloud_sees_a_person_for_a_name(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    """The byte tokenizer of the tiny pair reads 62 letters."""
+    arguments = ["privacy.names=generalise", "--no-compare", "-o", str(tmp_path), *tiny_pair, *FAST]
+    run = obclip(
+        "generate",
+        "Sarah with a beard and her dog, in a very large and very green [/b] park by the sea, an old man",
+        *arguments,
+    )
+    assert run.code == 0, run.err
+    facts = json.loads((tmp_path / "summary.json").read_text())["images"][0]
+    assert facts["prompt"].startswith("Sarah") and all(seen.startswith("A person") for seen in facts["cloud_saw"])
+    reading = facts["reading"]
+    assert (reading["n"], reading["lambda"], reading["language"], reading["replaced_names"]) == (12, 0, "en", ["Sarah"])
+    assert reading["may_reveal"] == [{"text": "beard", "kind": "body", "attribute": "gender"}]
+    assert reading["window"]["tokens"] == 64 and reading["window"]["without_effect"]
+    assert {found["text"] for found in reading["window"]["hidden_in_name_only"]} == {"old man"}
+    assert "\n".join(facts["cloud_saw"]) in run.out and "in name only" in run.err
+
+
 def test_cfg_prints_what_would_run_and_writes_nothing(
     obclip: Obclip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,16 +2,20 @@
 
 import pytest
 
-from obclip_cli.config import taxonomy_path
-from obclip_cli.prompts.reading import Exposure, Reading, Window, decide, read_prompt
+from obclip_cli import candidates
+from obclip_cli.compose import compose_config
+from obclip_cli.config import PrivacyConfig, taxonomy_path
+from obclip_cli.prompts.exposures import Exposure
+from obclip_cli.prompts.reading import Reading, decide, read_for, read_prompt
 from obclip_cli.prompts.taxonomy import Taxonomy, load_taxonomy
+from obclip_cli.prompts.window import Window
 
 PAPER, EMOJI = (load_taxonomy(taxonomy_path(name)) for name in ("paper", "emoji"))
 TWELVE = Window(lambda text: len(text.split()) + 2, 12)  # a word is a token; two more mark the ends
 
 
-def read(prompt: str, taxonomy: Taxonomy = PAPER, **options) -> Reading:  # type: ignore[no-untyped-def]
-    return read_prompt(prompt, taxonomy, max_candidates=1000, **options)
+def read(prompt: str, taxonomy: Taxonomy = PAPER, names: str = "warn", **options) -> Reading:  # type: ignore[no-untyped-def]
+    return read_prompt(prompt, taxonomy, PrivacyConfig(names=names, max_candidates=1000), **options)
 
 
 def test_what_is_hidden_and_what_is_not() -> None:
@@ -72,11 +76,31 @@ def test_decisions(prompt: str, on_exposure, terminal: bool, decision: str) -> N
 
 def test_lines_and_record_say_the_same() -> None:
     reading = read("ein alter Mann mit Hut")
-    assert reading.lines()[-1] == "nothing is hidden" and "not English (de)" in reading.lines()[0]
-    assert reading.record()["language"] == "de" and reading.record()["n"] == 1
+    assert reading.lines() == [
+        "not English: (de) only English prompts are read; translate it",
+        "nothing is hidden: the prompt goes up as it is",
+    ]
+    record = reading.record(0.0)
+    assert (record["language"], record["n"], record["lambda"]) == ("de", 1, None)
     assert read("a Mexican woman").lines() == [
         'hidden: "Mexican" (ethnicity: other)',
         'hidden: "woman" (gender: female)',
-        'left out, no candidate has its value: "Mexican"',
-        "2 candidates",
+        'left out: "Mexican": no candidate says it',
     ]
+    assert read("an actor").lines() == ['hidden: "actor" (gender: not said)']
+
+
+def test_the_window_is_that_of_the_pairs_own_tokenizer() -> None:
+    config = compose_config(["pair=mini"])
+    reading = read_for(f"{'a red house and ' * 8}an old woman", config)
+    assert reading.window == 24 and ("old woman", "age") in reading.in_name_only and reading.exposes
+    assert reading.record()["window"]["without_effect"][-3:] == ["an", "old", "woman"]
+    assert read_for("an old woman", config).beyond == ()
+
+
+def test_candidates_from_python_warn_of_what_stays_in_sight() -> None:
+    with pytest.warns(UserWarning, match=r'stays in sight: "sarah"'):
+        assert candidates("young sarah") == ["young sarah", "middle-aged sarah", "old sarah"]
+    assert candidates("young sarah", names="generalise")[2] == "old person"
+    with pytest.warns(UserWarning, match="nothing is hidden"):
+        assert candidates("a bowl of fruit") == ["a bowl of fruit"]
