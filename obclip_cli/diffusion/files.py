@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-MODEL_CONFIG = "config.json"
+PIPELINE_INDEX, MODEL_CONFIG = "model_index.json", "config.json"
+UNUSED = ("safety_checker", "feature_extractor")  # parts of a pipeline that are never loaded
+APART = ("unet", "vae")  # parts that a setting may take from elsewhere
 WEIGHTS = re.compile(
     r"(diffusion_pytorch_|pytorch_|)model(-\d+-of-\d+)?(\.(?P<variant>\w+))?(-\d+-of-\d+)?\.(safetensors|bin)"
 )
@@ -26,7 +28,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def variant_in(folder: Path, asked: str | None) -> str | None:
     """Which variant of a part's weights to load: the one that is asked for, else the plain ones, else what there is."""
-    there = {variant for _, variant in _weights(folder)}
+    return _choice({variant for _, variant in _weights(folder)}, asked)
+
+
+def weights_to_take(names: list[str], asked: str | None) -> list[str]:
+    """Of the files that a repository holds of a part, the weights in one variant and one format."""
+    found = {name: match["variant"] for name in names if (match := WEIGHTS.fullmatch(name))}
+    chosen = _choice(set(found.values()), asked)
+    kept = [name for name, variant in found.items() if variant == chosen]
+    return [name for name in kept if name.endswith(".safetensors")] or kept
+
+
+def _choice(there: set[str | None], asked: str | None) -> str | None:
     if asked in there or None in there:
         return asked if asked in there else None
     return min((variant for variant in there if variant), default=None)
@@ -74,6 +87,44 @@ def is_pointer(path: Path) -> bool:
     """Whether git-lfs has left its placeholder in the file's stead."""
     with path.open("rb") as file:
         return file.read(len(POINTER)) == POINTER
+
+
+def loaded_files(variant: str | None, apart: list[str]) -> tuple[str, ...]:
+    """Patterns of the files that are loaded of a pipeline's repository, but for the parts that are kept apart."""
+    weights = [f"{part}/{weight_file(variant)}" for part in APART if part not in apart]
+    encoders = f"text_encoder*/{weight_file(variant, 'model')}"
+    return (PIPELINE_INDEX, "*/*.json", "tokenizer*/*", encoders, *weights)
+
+
+def weight_file(variant: str | None, stem: str = "diffusion_pytorch_model") -> str:
+    """The name that a part's weights have in a repository."""
+    return f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+
+
+def missing_parts(folder: Path, apart: list[str], *, variant: str | None) -> list[str]:
+    """Parts named by the pipeline's index that are not whole."""
+    index = read_json(folder / PIPELINE_INDEX)
+    if not index:
+        return [named(PIPELINE_INDEX, "it is not JSON")]
+    missing = []
+    for part, entry in index.items():
+        if not isinstance(entry, list) or None in entry or part in (*UNUSED, *apart):
+            continue
+        lack = _lack(folder / part, entry[1], variant if part == "unet" else None)  # others lack some variants
+        if lack is not None:
+            missing.append(named(part, lack))
+    return missing
+
+
+def _lack(folder: Path, kind: str, variant: str | None) -> str | None:
+    if kind.endswith(("Scheduler", "Processor")):
+        return None if any(folder.glob("*.json")) else ""
+    return lack_of_words(folder) if "Tokenizer" in kind else lack_of_weights(folder, variant)
+
+
+def named(part: str, lack: str) -> str:
+    """A part and why it is missing, where that is known."""
+    return f"{part}: {lack}" if lack else part
 
 
 def single_file(path: Path) -> Path | None:

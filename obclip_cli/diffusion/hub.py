@@ -9,22 +9,25 @@ from pathlib import Path
 
 from obclip_cli.config import ModelConfig
 from obclip_cli.diffusion.files import (
+    APART,
     CHECKPOINTS,
     MODEL_CONFIG,
+    PIPELINE_INDEX,
+    UNUSED,
     conversion,
     lack_of_weights,
-    lack_of_words,
-    read_json,
+    loaded_files,
+    missing_parts,
+    named,
     single_file,
+    weight_file,
+    weights_to_take,
 )
 from obclip_cli.errors import UserError
 from obclip_cli.resources import package_folder
 
 PATIENCE = 10.0  # seconds after which a hub that does not answer counts as out of reach
-UNUSED = ("safety_checker", "feature_extractor")  # parts of a pipeline that are never loaded
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-APART = ("unet", "vae")  # parts that a setting may take from elsewhere
-PIPELINE_INDEX = "model_index.json"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -60,17 +63,17 @@ def copies(model: ModelConfig) -> list[Copy]:
     apart = [key for key in APART if getattr(model, key) is not None]
     kind, folder = _find(model.path, model.revision, PIPELINE_INDEX)
     if folder is not None:
-        missing = _missing_parts(folder, apart, variant=_asked_for(kind, model))
+        missing = missing_parts(folder, apart, variant=_asked_for(kind, model))
     else:
         parts = [part for part in PARTS if part not in apart]
         missing = [PIPELINE_INDEX, *(parts if kind == "hub cache" else [])]
-    found = [Copy("path", model.path, kind, folder, tuple(missing), _loaded_files(model, apart))]
+    found = [Copy("path", model.path, kind, folder, tuple(missing), loaded_files(model.variant, apart))]
     for key in apart:
         source, variant = getattr(model, key), model.variant if key == "unet" else None
         kind, folder = _find(source, getattr(model, f"{key}_revision"), MODEL_CONFIG)
         lack = "" if folder is None else lack_of_weights(folder, variant if kind == "hub cache" else None)
-        lacks = () if lack is None else (_named(key, lack),)
-        found.append(Copy(key, source, kind, folder, lacks, (MODEL_CONFIG, _weight_file(variant))))
+        lacks = () if lack is None else (named(key, lack),)
+        found.append(Copy(key, source, kind, folder, lacks, (MODEL_CONFIG, weight_file(variant))))
     return found
 
 
@@ -166,11 +169,25 @@ def fetch(model: ModelConfig) -> None:
                 continue
             unwanted = dict.fromkeys([*UNUSED, *(key for key in APART if getattr(model, key) is not None)])
             DiffusionPipeline.download(copy.source, revision=revision, variant=model.variant, **unwanted)
+            if missing := [part.partition(":")[0] for part in copies(model)[0].missing]:
+                _fetch_weights(copy.source, revision, missing, model.variant)
     except Exception as error:
         raise UserError(
             f"the download of {model.path} stopped ({reason(error)}); type the same command again, "
             "and it goes on where it stopped"
         ) from error
+
+
+def _fetch_weights(repository: str, revision: str | None, parts: list[str], variant: str | None) -> None:
+    """What diffusers leaves out: parts that are there in another format than the rest, or in a variant alone."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    listed = [name.rpartition("/") for name in HfApi().list_repo_files(repository, revision=revision)]
+    inside = {part: [name for folder, _, name in listed if folder == part] for part in parts}
+    wanted = [f"{part}/{name}" for part, names in inside.items() for name in weights_to_take(names, variant)]
+    wanted += [f"{part}/{name}" for part, names in inside.items() for name in names if name.endswith(".index.json")]
+    if wanted:
+        snapshot_download(repository, revision=revision, allow_patterns=wanted)
 
 
 def ask_hub(model: ModelConfig) -> None:
@@ -180,8 +197,8 @@ def ask_hub(model: ModelConfig) -> None:
         UserError: there is no such repository or revision.
         ConnectionError: the hub is out of reach.
     """
-    named = ((model.path, model.revision), *((getattr(model, k), getattr(model, f"{k}_revision")) for k in APART))
-    for repository, revision in named:
+    apart = ((getattr(model, key), getattr(model, f"{key}_revision")) for key in APART)
+    for repository, revision in ((model.path, model.revision), *apart):
         if repository is not None and is_hub_id(repository):
             _ask_for(repository, revision)
 
@@ -227,38 +244,3 @@ def _find(path: str, revision: str | None, marker: str) -> tuple[str, Path | Non
 def _asked_for(kind: str, model: ModelConfig) -> str | None:
     """The variant that a download must have brought; from other folders whatever there is is loaded."""
     return model.variant if kind == "hub cache" else None
-
-
-def _loaded_files(model: ModelConfig, apart: list[str]) -> tuple[str, ...]:
-    weights = [f"{part}/{_weight_file(model.variant)}" for part in APART if part not in apart]
-    encoders = f"text_encoder*/{_weight_file(model.variant, 'model')}"
-    return (PIPELINE_INDEX, "*/*.json", "tokenizer*/*", encoders, *weights)
-
-
-def _weight_file(variant: str | None, stem: str = "diffusion_pytorch_model") -> str:
-    return f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
-
-
-def _missing_parts(folder: Path, apart: list[str], *, variant: str | None) -> list[str]:
-    """Parts named by the pipeline's index that are not whole."""
-    index = read_json(folder / PIPELINE_INDEX)
-    if not index:
-        return [_named(PIPELINE_INDEX, "it is not JSON")]
-    missing = []
-    for part, entry in index.items():
-        if not isinstance(entry, list) or None in entry or part in (*UNUSED, *apart):
-            continue
-        lack = _lack(folder / part, entry[1], variant if part == "unet" else None)  # others lack some variants
-        if lack is not None:
-            missing.append(_named(part, lack))
-    return missing
-
-
-def _lack(folder: Path, kind: str, variant: str | None) -> str | None:
-    if kind.endswith(("Scheduler", "Processor")):
-        return None if any(folder.glob("*.json")) else ""
-    return lack_of_words(folder) if "Tokenizer" in kind else lack_of_weights(folder, variant)
-
-
-def _named(part: str, lack: str) -> str:
-    return f"{part}: {lack}" if lack else part

@@ -1,9 +1,11 @@
 """Steps out of range and pairs that cannot work, typed as a user types them: one line, exit code 2, nothing written."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
 from tests.conftest import Run, assert_one_line_error, tiny_pipeline
@@ -75,3 +77,19 @@ def test_eval_with_a_pair_that_cannot_work_writes_no_file(
     for path, words in ((transformer_folder, "is a DiTPipeline"), (other_latents, "latent spaces differ")):
         assert_one_line_error(obclip(*COMMANDS["eval"], f"pair.cloud.path={path}"), words)
         assert not any(found.is_file() for found in here.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [("unet", math.nan, "the unet of"), ("vae", math.inf, "the vae of"), ("vae", 1e38, "the decoded images hold NaN")],
+)
+def test_weights_that_are_not_finite_or_overflow_make_no_picture(
+    obclip: Obclip, here: Path, tmp_path: Path, tiny_pair: list[str], part: str, value: float, words: str
+) -> None:
+    pipeline = tiny_pipeline(2, mid_block=False)
+    last = pipeline.unet.conv_out if part == "unet" else pipeline.vae.decoder.conv_out
+    torch.nn.init.constant_(last.weight, value)
+    pipeline.save_pretrained(tmp_path / "broken")
+    run = obclip("generate", "a man", "--no-compare", *tiny_pair, f"pair.device.path={tmp_path / 'broken'}")
+    assert_one_line_error(run, words)
+    assert not any(found.is_file() for found in here.rglob("*"))

@@ -213,3 +213,16 @@ def test_the_advice_takes_one_format_and_what_it_takes_loads(
     endings = {path.partition(".")[2] for path in asked if "model." in path}
     assert endings == {f"{variant}.safetensors" if variant else "safetensors"}
     assert load(tmp_path / "DIR1").vae is not None
+
+
+@pytest.mark.parametrize("saved", [{"variant": "fp16"}, {"safe_serialization": False}])
+def test_a_repository_of_one_variant_or_of_two_formats_is_fetched_whole(
+    saved: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers has saved the text encoder as .safetensors beside a .bin; diffusers would leave it out."""
+    tiny_pipeline_of("bksdm-tiny", seed=0).save_pretrained(tmp_path / "model", **saved)
+    asked_for = ModelConfig("someone/something")
+    with serve({asked_for.path: tmp_path / "model"}, monkeypatch, tmp_path / "cache"):
+        hub.fetch(asked_for)
+    assert hub.copies(asked_for)[0].missing == ()
+    assert load_pipeline(asked_for, dtype="float32", device="cpu").vae is not None
