@@ -8,6 +8,7 @@ from typing import Any
 
 from obclip_cli.config import PairConfig
 from obclip_cli.diffusion import hub
+from obclip_cli.diffusion.files import read_json
 
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
@@ -55,7 +56,7 @@ def window_of_pair(pair: PairConfig) -> Window | None:
 
 
 def _of_folder(folder: Path) -> Window | None:
-    limit = hub.read_json(folder / SETTINGS).get("model_max_length")
+    limit = read_json(folder / SETTINGS).get("model_max_length")
     if (folder / TOKENIZER).is_file() and isinstance(limit, int):
         from tokenizers import Tokenizer  # transformers would take a second more
 
