@@ -79,7 +79,7 @@ def test_the_table_compares_each_method_with_vanilla_og(
     assert run.code == 0, run.err
     table = pd.read_csv(tmp_path / "speed.csv").set_index(["k", "method"])
     assert {path.name for path in tmp_path.iterdir()} == {
-        *(f"speed.{kind}" for kind in ("csv", "md", "tex", "png")),
+        *(f"speed.{kind}" for kind in ("csv", "md", "tex", "png", "svg")),
         "environment.json",
     }
     bare = table.loc[(5, "ObCLIP")]

@@ -70,7 +70,8 @@ def test_a_folder_gets_tables_and_the_stack_of_each_step(obclip: Callable[..., R
     run = obclip("profile", "-N", "2", "cache=paper_k10", "-o", str(tmp_path / "costs"))
     assert run.code == 0, run.err
     written = {path.name for path in (tmp_path / "costs").iterdir()}
-    tables = {*(f"{name}.{kind}" for name in ("costs", "per_step") for kind in ("csv", "md", "tex")), "per_step.png"}
+    tables = {f"{name}.{kind}" for name in ("costs", "per_step") for kind in ("csv", "md", "tex")}
+    tables |= {"per_step.png", "per_step.svg"}
     assert written == tables | {"profile.json", "config.yaml", "environment.json"}
     steps = pd.read_csv(tmp_path / "costs" / "per_step.csv")
     costs = pd.read_csv(tmp_path / "costs" / "costs.csv")
