@@ -1,20 +1,30 @@
 # Every target does its own set-up: Python 3.11 or newer with pip and venv is all that is needed.
+# TORCH=cpu takes the CPU wheels of torch, which are smaller by gigabytes; without it pip's own choice (CUDA on Linux).
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAIR ?= mini
+EXTRAS ?= dev
+TORCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test bench lint mini clean
+.PHONY: help setup reproduce test bench lint mini clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e '.[dev]'
-	touch $(STAMP)
+	@echo "obclip: installing into $(VENV); on Linux pip's CUDA wheels of torch take most of it (README, Five minutes)"
+ifeq ($(TORCH),cpu)
+	$(BIN)/pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu
+endif
+	$(BIN)/pip install -e '.[$(EXTRAS)]'
+	@touch $(STAMP)
+
+setup: $(STAMP) ## everything that is needed, with pip's own progress; TORCH=cpu without CUDA, EXTRAS=serve without tests
+	@echo "obclip: ready; $(BIN)/obclip --help"
 
 reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about 40 minutes on two cores); PAIR=, DATA=
 	$(BIN)/obclip reproduce --pair $(PAIR) $(if $(DATA),--data $(DATA))
@@ -32,7 +42,7 @@ lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 mini: $(STAMP) ## train the embedded pair again (hours; needs npm and cairo); resumes where it stopped
-	$(BIN)/pip install --quiet -e '.[mini]'
+	$(BIN)/pip install -e '.[mini]'
 	$(BIN)/python -m obclip_cli.mini
 
 clean: ## remove the virtual environment and caches

@@ -114,6 +114,7 @@ def typed(found: DictConfig, overrides: Sequence[str] = ()) -> Config:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
     config.dataset = _dataset_of(config.dataset, config.pair)
+    config.cache = config.cache.at(config.hybrid.switch_point, own_schedule=config.pair.cloud.steps is not None)
     check(config)
     return config
 

@@ -1,7 +1,7 @@
 """The typed configuration: what may be set, and within which limits. compose.py composes it."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,23 @@ class CacheConfig:
             why = "skipped steps compute no attention to be cached; make skip_point at least cache_point"
             said = f"cache.skip_point={self.skip_point} lies before cache.cache_point={self.cache_point}"
             require(self.cache_point <= self.skip_point, f"{said}: {why}")
+
+    def at(self, k: int, *, own_schedule: bool = False) -> "CacheConfig":
+        """`cache=paper` with the paper's r and s for k steps of the cloud; any other as it is.
+
+        They are printed for k = 5 (r = 3, s = 3) and k = 10 (4, 6) of 25 steps and, for a cloud with a schedule of its
+        own, for k = 4 (2, none): arXiv 2510.04153, Sections 5.1 and 5.3. Other k lie on the line through both points.
+        """
+        if self.name != "paper":
+            return self
+        if k == 0:
+            return CacheConfig()
+        r = min(k, 2 if own_schedule else 2 + (2 * k + 5) // 10)
+        s = None if own_schedule else min(k, max(r, (6 * k + 5) // 10))
+        printed = {(5, False): "paper_k5", (10, False): "paper_k10", (4, True): "paper_lcm"}.get((k, own_schedule))
+        given = self.cache_point is not None or self.skip_point is not None
+        points = {"cache_point": self.cache_point or r, "skip_point": self.skip_point or s}
+        return replace(self, name="paper" if given else printed or "paper", **points)
 
 
 # Not even the exact one: the model runs as diffusers' own pipeline runs it.

@@ -1,75 +1,73 @@
-"""The `obclip` command."""
+"""The `obclip` command: whatever goes wrong in it is one line, from the first import on."""
 
+import gc
 import io
+import signal
 import sys
-from typing import Annotated, NoReturn
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-import typer
-
-from obclip_cli import __version__
-from obclip_cli.commands import attack as attack_command
-from obclip_cli.commands import bench as bench_command
-from obclip_cli.commands import candidates as candidates_command
-from obclip_cli.commands import data as data_command
-from obclip_cli.commands import eval as eval_command
-from obclip_cli.commands import generate as generate_command
-from obclip_cli.commands import models as models_command
-from obclip_cli.commands import profile as profile_command
-from obclip_cli.commands import reproduce as reproduce_command
-from obclip_cli.commands import serve as serve_command
-from obclip_cli.commands import sweep as sweep_command
-from obclip_cli.errors import UserError
-
-app = typer.Typer(
-    name="obclip",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Images from a large cloud model without telling the cloud who is in them (arXiv 2510.04153).",
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"obclip {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
-) -> None:
-    """Options before the command. `--debug` is read by `run`, where errors arrive."""
-
-
-app.command("generate", epilog=generate_command.EPILOG)(generate_command.generate)
-app.command("serve", epilog=serve_command.EPILOG)(serve_command.serve)
-app.command("candidates", epilog=candidates_command.EPILOG)(candidates_command.candidates)
-app.command("eval", epilog=eval_command.EPILOG)(eval_command.evaluate)
-app.command("sweep", epilog=sweep_command.EPILOG)(sweep_command.sweep)
-app.add_typer(data_command.app, name="data")
-app.command("attack", epilog=attack_command.EPILOG)(attack_command.attack)
-app.add_typer(models_command.app, name="models")
-app.command("profile", epilog=profile_command.EPILOG)(profile_command.profile)
-app.command("bench", hidden=True)(bench_command.bench)
-app.command("reproduce", epilog=reproduce_command.EPILOG)(reproduce_command.reproduce)
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"obclip: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+STOPPED = "obclip: stopped; what was finished is kept, and the same command goes on from there"
 
 
 def run() -> None:
-    """Run the command; a user's error is one line and exit code 2."""
+    """Run the command; a user's error is one line and exit code 2, Ctrl-C one line and 130."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without a prompt's letters shows their numbers
         sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    gc.set_threshold(50_000, 20, 100)  # torch and diffusers load a million objects, none of them garbage
+    code: Any = 130
+    with _ctrl_c() as pressed:
+        try:
+            code = _invoked(debug)
+        except Exception:  # Ctrl-C in the middle of an import may arrive as any error
+            if not pressed or debug:
+                raise
+        except KeyboardInterrupt:
+            pass
+    gc.freeze()  # nor is there garbage to look for at the end
+    if pressed or code == 130:
+        print(STOPPED, file=sys.stderr)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C was pressed; not where it is to be ignored, as after `nohup`."""
+    pressed: list[int] = []
+
+    def stop(number: int, _: object) -> NoReturn:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, stop)
     try:
-        code = app(standalone_mode=False)
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _invoked(debug: bool) -> Any:
+    """The command's exit code; Typer makes Ctrl-C a 130, so that nobody below need know of it."""
+    import typer
+
+    from obclip_cli import threads
+    from obclip_cli.errors import UserError
+
+    try:
+        threads.choose(threads.asked_for(sys.argv))
+        from obclip_cli.commands.app import app
+
+        return app(standalone_mode=False)
     except UserError as error:
         if debug:
             raise
@@ -77,12 +75,15 @@ def run() -> None:
     except typer.TyperException as error:
         said = getattr(error, "format_message", error.__str__)()
         if not said:  # no command at all: Typer has printed the help
-            sys.exit(2)
+            return 2
         _fail(f"{said} (obclip --help lists commands and options)")
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("obclip: stopped; what was finished is kept", err=True)
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+    except typer.Abort:
+        return 130
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"obclip: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Outcome:
     Attributes:
         latents: the final latents of the real prompt, (1, c, h, w).
         candidate_latents: what came back, (N, c, h, w).
+        candidate_history: the solver's last prediction of their clean latents, (N, c, h, w), where that came too.
         bytes_up, bytes_down: the messages as sent.
         cloud_seconds, device_seconds: wall-clock time of each side.
     """
@@ -57,6 +58,7 @@ class Outcome:
     bytes_down: int
     cloud_seconds: float
     device_seconds: float
+    candidate_history: torch.Tensor | None = None
 
 
 class Server(Protocol):
@@ -89,6 +91,7 @@ def oblivious_generation(client: Client, server: Server, prompt: str, seed: int)
         bytes_down=len(message_down),
         cloud_seconds=answered - asked,
         device_seconds=finished - started - (answered - asked),
+        candidate_history=response.history,
     )
 
 
@@ -296,7 +299,8 @@ class ObCLIPPipeline:
         outcome = oblivious_generation(self.client, self.server, reading.prompt, seed)
         started = time.perf_counter()
         images = self.decode(outcome.latents)
-        return ObCLIPOutput(images, self._cost(outcome), time.perf_counter() - started, outcome, reading)
+        decoded = time.perf_counter() - started
+        return ObCLIPOutput(images, self._cost(outcome), decoded, outcome, reading)
 
     def _seen(self, prompt: str) -> Reading:
         """The reading of a prompt, with a warning or a refusal where something stays in sight."""

@@ -150,6 +150,11 @@ def check_same(folder: Path, config: Config) -> None:
         there = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not readable ({error}); choose another folder with -o") from error
+    check_settings(folder, there, config)
+
+
+def check_settings(folder: Path, there: dict[str, Any], config: Config) -> None:
+    """The same for settings that were read already."""
     before, now, defaults = flat(there), flat(plain(config)), defaults_of(Config)
     for key in dict.fromkeys([*before, *now]):
         old, new = (values.get(key, defaults.get(key)) for values in (before, now))

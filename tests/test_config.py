@@ -219,3 +219,31 @@ def test_a_quoted_value_is_read_as_the_same_characters(text: str) -> None:
     """As `obclip --pair` and `evaluate(pair=...)` pass what was typed, and as errors say how to type it."""
     value = read_override(f"privacy.secret_file={quoted(text)}").value()
     assert value == text.replace("${", "\\${")  # which OmegaConf reads as "${" and no interpolation
+
+
+@pytest.mark.parametrize(
+    ("k", "pair", "points"),
+    [
+        (1, "mini", (1, 1)),
+        (3, "mini", (3, 3)),
+        (7, "mini", (3, 4)),
+        (20, "mini", (6, 12)),
+        (2, "lcmsdxl-koala", (2, None)),
+    ],
+)
+def test_the_papers_caches_at_another_k_lie_on_the_line_through_its_two(
+    k: int, pair: str, points: tuple[int, int | None]
+) -> None:
+    cache = compose_config([f"pair={pair}", f"hybrid.switch_point={k}", "cache=paper"]).cache
+    assert (cache.name, cache.reuse, cache.cache_point, cache.skip_point) == ("paper", "all", *points)
+
+
+@pytest.mark.parametrize(
+    ("k", "pair", "same"),
+    [(10, "mini", "paper_k10"), (5, "mini", "paper_k5"), (4, "lcmsdxl-koala", "paper_lcm"), (0, "mini", "none")],
+)
+def test_the_papers_caches_at_its_own_k_are_its_presets(k: int, pair: str, same: str) -> None:
+    chosen, printed = (
+        compose_config([f"pair={pair}", f"hybrid.switch_point={k}", f"cache={name}"]) for name in ("paper", same)
+    )
+    assert run_digest(chosen) == run_digest(printed)

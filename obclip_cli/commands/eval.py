@@ -22,7 +22,7 @@ obclip eval --dataset emoji
 
 obclip eval --dataset emoji --limit 50 -k 5,10
 
-obclip eval --limit 50 hybrid.switch_point=7 hybrid.handover=history cache=paper_k5
+obclip eval --limit 50 hybrid.switch_point=7 hybrid.handover=history cache=paper
 
 obclip eval --dataset coco dataset.root=DIR dataset.limit=100
 
@@ -49,10 +49,9 @@ def evaluate(
 ) -> None:
     """Score the baselines and ObCLIP on a dataset; a finished run is only read, a stopped one resumes."""
     points = read_switch_points(switch_points)
-    first = points[0] if points else None
-    config = o.compose_from(
-        overrides, pair=pair, dataset=dataset, switch_point=first, lambda_=lambda_, seed=seed, limit=limit
-    )
+    options = {"pair": pair, "dataset": dataset, "lambda_": lambda_, "seed": seed, "limit": limit}
+    at = [o.compose_from(overrides, switch_point=point, **options) for point in points or (None,)]
+    config = at[0]
     if show_config:
         o.print_config(config)
         return
@@ -66,7 +65,7 @@ def evaluate(
     from obclip_cli.runs import check_writable
 
     if config.experiment is None:
-        methods = baselines_and_obclip(config, points)
+        methods = baselines_and_obclip(config, points, {one.hybrid.switch_point: one.cache for one in at})
     else:
         require(not points, f"experiment={config.experiment['name']} says itself at which k; leave -k out")
         block = blocks_of(config)[0]

@@ -1,31 +1,21 @@
 """`obclip generate`: a prompt in, an image out, and what the cloud saw."""
 
-import io
-import json
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
 from rich.table import Table
 from rich.text import Text
 
 from obclip_cli.commands import options as o
+from obclip_cli.commands.image_folder import ImageFolder, jobs_for
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
-from obclip_cli.runs import check_writable, environment, models, write_bytes, write_text
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from obclip_cli.pipeline import ObCLIPOutput, ObCLIPPipeline
     from obclip_cli.prompts.reading import Reading
 
 EPILOG = """
@@ -35,7 +25,9 @@ obclip generate "a woman firefighter with dark skin"
 
 obclip generate "an old man with light skin" -k 5 --seed 3 -n 4 -o results/old-man
 
-obclip generate "a woman firefighter" --no-compare --pair sdxl-koala
+obclip generate "a woman firefighter" --compare --upscale
+
+obclip generate "a woman firefighter" --no-sheet --pair sdxl-koala
 
 obclip generate "a woman firefighter with dark skin" --server http://127.0.0.1:8000
 
@@ -50,9 +42,13 @@ def generate(
     ] = None,
     prompt_file: Annotated[Path | None, typer.Option("--prompt-file", help="One prompt a line.")] = None,
     count: Annotated[int, typer.Option("-n", "--images", min=1, help="Images a prompt, seeds counting up.")] = 1,
-    compare: Annotated[
-        bool, typer.Option("--compare/--no-compare", help="A contact sheet, at the cost of each model's image alone.")
+    sheet: Annotated[
+        bool, typer.Option("--sheet/--no-sheet", help="A contact sheet of what the cloud sent back and could see.")
     ] = True,
+    compare: Annotated[
+        bool, typer.Option("--compare/--no-compare", help="On it, each model's image alone: one more image of each.")
+    ] = False,
+    upscale: Annotated[bool, typer.Option("--upscale", help="Also a copy of at least 512 pixels.")] = False,
     pair: o.Pair = None,
     switch_point: o.SwitchPoint = None,
     lambda_: o.Lambda = None,
@@ -68,41 +64,23 @@ def generate(
     if show_config:
         o.print_config(config)
         return
-    from obclip_cli.pipeline import ObCLIPPipeline
-
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder([prompt for prompt, _ in prompts], config, count)
     readings = read_all(prompts, config)
-    started = time.perf_counter()
-    with cloud_steps(shown=not as_json and config.cloud.server is not None) as watch:
-        pipe = ObCLIPPipeline.from_config(config, watch)
-        loaded = time.perf_counter() - started
-        if pipe.server_logs_prompts:
-            _warn("the server writes every prompt that it sees to its log")
-        check_writable(folder)  # last, so that models which cannot be loaded leave no empty folder behind
-        jobs = jobs_for(readings, config.seed, count)
-        done = []
-        silent = as_json or len(jobs) == 1 or watch is not None
-        for job in track(jobs, "generating", console=Console(stderr=True), disable=silent):
-            done.append(make_image(job, pipe, folder, compare=compare))
-            write_summary(folder, config, done)
+    extras = {"contact_sheet": sheet or compare, "comparison_seconds": compare, "upscaled": upscale}
+    wanted = {"image", *(name for name, asked in extras.items() if asked)}
+    images = ImageFolder(folder, config, jobs_for(readings, config.seed, count), wanted)
+    if images.left:
+        from obclip_cli.commands.image_making import make_images
+
+        make_images(images, shown=not as_json)
+    elif not as_json:
+        typer.echo("finished before, and only read", err=True)
     if as_json:
         typer.echo((folder / "summary.json").read_text(), nl=False)
         return
-    typer.echo(f"models loaded in {loaded:.1f} s")
-    for facts in done:
+    for facts in images.images:
         show(facts, folder)
-
-
-@contextmanager
-def cloud_steps(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar of the steps that a remote cloud has begun."""
-    if not shown:
-        yield None
-        return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("the cloud's steps", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def read_prompts(prompt: str | None, prompt_file: Path | None) -> list[tuple[str, str]]:
@@ -134,6 +112,7 @@ def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
         UserError: a prompt cannot be hidden, or would go up in the clear and nobody is there to ask.
         typer.Abort: the user would not send it.
     """
+    from obclip_cli.prompts import learnt
     from obclip_cli.prompts.decoys import fewest
     from obclip_cli.prompts.reading import read_for
 
@@ -144,6 +123,9 @@ def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
             fewest(readings[-1].n, config.privacy.lambda_)  # refuses a lambda that this N does not allow
         except UserError as error:
             raise UserError(f"{where}{error}") from error
+    for prompt in dict.fromkeys(reading.prompt for reading in readings):
+        if told := learnt.warning(prompt, config.pair):
+            _warn(told)
     if config.privacy.strategy == "none":
         _warn("privacy.strategy=none: the cloud sees the prompt itself")
         return readings
@@ -193,8 +175,10 @@ def show(facts: dict[str, Any], folder: Path) -> None:
         table.add_row(side, f"{facts[f'{side}_steps']} steps, {macs:,.2f} GMAC, {facts[f'{side}_seconds']:.2f} s")
     table.add_row("image", f"decoded in {facts['decode_seconds']:.2f} s")
     if "contact_sheet" in facts:
-        seconds = f"{facts['comparison_seconds']:.2f} s"
-        table.add_row("comparison", f"{seconds} for either model alone; --no-compare leaves it out")
+        table.add_row("contact sheet", f"{facts['sheet_seconds']:.2f} s; --no-sheet leaves it out")
+    if "comparison_seconds" in facts:
+        table.add_row("comparison", f"{facts['comparison_seconds']:.2f} s for either model alone")
+    table.add_row("loading", f"{facts['load_seconds']:.2f} s, once; computed on {facts['threads']} (--threads)")
     console = Console()
     console.print(
         Text(facts["prompt"], style="bold").append(f" (seed {facts['seed']})", style="default"), soft_wrap=True
@@ -206,70 +190,8 @@ def show(facts: dict[str, Any], folder: Path) -> None:
         else "the cloud saw:"
     )
     o.print_exactly(facts["cloud_saw"])
-    for name in ("image", "contact_sheet"):
+    for name in ("image", "upscaled", "contact_sheet"):
         if name not in facts:
             continue
         # A path stays on one line, to be copied.
         typer.echo(f"{name.replace('_', ' '):<15}{folder / facts[name]}")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to make, and what its files are called."""
-
-    reading: "Reading"
-    seed: int
-    suffix: str
-
-
-def jobs_for(readings: list["Reading"], seed: int, images: int) -> list[Job]:
-    """`images` jobs a prompt, with seeds seed, seed+1 ...; files are numbered where there are several."""
-    pairs = [(reading, seed + offset) for reading in readings for offset in range(images)]
-    single = len(pairs) == 1
-    return [Job(r, s, "" if single else f"_{place:03d}") for place, (r, s) in enumerate(pairs)]
-
-
-def make_image(job: Job, pipe: "ObCLIPPipeline", folder: Path, *, compare: bool) -> dict[str, Any]:
-    """Make one image and, to compare it with its baselines, a contact sheet; the facts about it."""
-    output = pipe(job.reading, seed=job.seed)
-    save_image(output.images[0], folder / f"image{job.suffix}.png")
-    files: dict[str, Any] = {"image": f"image{job.suffix}.png"}
-    if compare:
-        started = time.perf_counter()
-        files["contact_sheet"] = f"contact_sheet{job.suffix}.png"
-        write_comparison(job, pipe, output, folder / files["contact_sheet"])
-        files["comparison_seconds"] = round(time.perf_counter() - started, 3)
-    return pipe.facts(output) | files
-
-
-def save_image(image: "Image", path: Path) -> None:
-    """Write a PNG whole or not at all."""
-    content = io.BytesIO()
-    image.save(content, format="png")
-    write_bytes(path, content.getvalue())
-
-
-def write_comparison(job: Job, pipe: "ObCLIPPipeline", output: "ObCLIPOutput", path: Path) -> None:
-    """The image beside those of either model alone from the same noise, and the candidates that came back."""
-    from obclip_cli.cloud.server import CloudServer
-    from obclip_cli.pipeline import cloud_only
-    from obclip_cli.report.contact_sheet import write_contact_sheet
-
-    outcome, cloud = output.outcome, pipe.client.split.cloud
-    compared = {}
-    if isinstance(pipe.server, CloudServer):  # another machine would have to be shown the prompt
-        (compared["cloud only"],) = pipe.decode(cloud_only(pipe.server, outcome.query, cloud))
-    compared[f"ObCLIP, k = {pipe.config.hybrid.switch_point}"] = output.images[0]
-    (compared["device only"],) = pipe.decode(pipe.client.alone(outcome.query))
-    write_contact_sheet(
-        path,
-        title=f"{job.reading.prompt}   (seed {job.seed}; below: what the cloud sent back after step {cloud.stop})",
-        compared=compared,
-        candidates=dict(zip(output.candidates, pipe.decode(outcome.candidate_latents), strict=True)),
-    )
-
-
-def write_summary(folder: Path, config: Config, images: list[dict[str, Any]]) -> None:
-    """Write `summary.json`: the composed configuration, versions and hardware, and the facts of every image."""
-    facts = {"config": plain(config), "environment": environment(), "models": models(config), "images": images}
-    write_text(folder / "summary.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

@@ -1,6 +1,7 @@
 """`obclip models`: list pairs, download their models, and check that they share a latent space."""
 
 import json
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from obclip_cli.commands import options as o
 from obclip_cli.diffusion import pairs
+from obclip_cli.prompts.learnt import roles_of
 
 app = typer.Typer(no_args_is_help=True, help="List, download and check the pairs of models.")
 
@@ -97,6 +99,7 @@ def pair_facts(name: str) -> dict[str, Any]:
         "resolution": geometry[2] if geometry else None,
         "latents": [geometry[0], geometry[1], geometry[1]] if geometry else None,
         "taxonomy": config.taxonomy,
+        "roles": roles_of(config),
         "disk_gb": None if None in sizes else round(sum(size or 0 for size in sizes), 2),
         "here": cloud.is_here and device.is_here,
         "cloud": side_facts(cloud),
@@ -136,6 +139,9 @@ def in_words(row: dict[str, Any]) -> str:
         facts = ", ".join(fact for fact in (size, _where(side), side["licence"]) if fact)
         lines.append(f"  {name:<7}{' + '.join(copy['source'] for copy in side['copies'])}")
         lines.append(f"         {facts}")
+    if row["roles"]:
+        known = f"draws emoji people in {len(row['roles'])} roles and little else: {', '.join(row['roles'])}"
+        lines += textwrap.wrap(known, 100, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)
 
 

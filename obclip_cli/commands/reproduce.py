@@ -35,7 +35,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="An experiment, then overrides.", show_default=False),
     ] = None,
-    pair: o.Pair = EMBEDDED,
+    pair: o.Pair = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts of each dataset.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of datasets: DIR/coco, DIR/mjhq.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Download what is missing, and do not ask.")] = False,
@@ -59,8 +59,10 @@ def reproduce(
     known = experiment_names()
     if name is not None and name not in known:
         raise UserError(f"there is no experiment {name}; {nearest(name, known)}")
-    overrides = [*overrides, *([f"dataset.limit={limit}"] if limit is not None else [])]
-    pair = pair or EMBEDDED
+    typed = [override.partition("=")[2] for override in overrides if override.startswith("pair=")]
+    pair = pair or (typed or [EMBEDDED])[-1]
+    overrides = [override for override in overrides if not override.startswith("pair=")]
+    overrides += [f"dataset.limit={limit}"] if limit is not None else []
     names = known if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:

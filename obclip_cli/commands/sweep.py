@@ -1,7 +1,7 @@
 """`obclip sweep`: one run for every combination of settings."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,15 +10,12 @@ from obclip_cli.commands import options as o
 from obclip_cli.errors import UserError
 from obclip_cli.overrides import names_of
 
-if TYPE_CHECKING:
-    from obclip_cli.evaluation.sweep_report import SweepReport
-
 EPILOG = """
 Examples:
 
 obclip sweep -k 0,5,10,15,20,25
 
-obclip sweep -k 10 cache=none,paper_k10 --seed 'range(0,3)' --limit 50
+obclip sweep -k 5,10 cache=none,paper --seed 'range(0,3)' --limit 50
 
 obclip sweep -k 0,5,10 hydra/launcher=joblib hydra.launcher.n_jobs=2
 """
@@ -60,36 +57,36 @@ def sweep(
     sweeping.begin(folder, asked)
     try:
         sweeping.run(checked, folder)
-    finally:  # what was finished is shown, also after Ctrl-C
-        if any(folder.glob("jobs/*/job.json")):
-            report, caption = _write(folder, " ".join(asked))
-            failed = len(report.failed)
-            if as_json:
-                typer.echo(report.table.to_json(orient="records", indent=1))
-            else:
-                _show(report, folder, caption)
-    if failed:
+    except KeyboardInterrupt:  # what was finished is shown
+        _report(folder, asked, as_json=as_json, stopped=True)
+        raise
+    if _report(folder, asked, as_json=as_json):
         raise typer.Exit(1)
 
 
-def _write(folder: Path, asked: str) -> "tuple[SweepReport, str]":
-    """Write the table and the plot; the report and its caption."""
+def _report(folder: Path, asked: list[str], *, as_json: bool, stopped: bool = False) -> int:
+    """Write and show what there is; the number of failed runs.
+
+    Raises:
+        UserError: all runs failed.
+    """
     from obclip_cli.evaluation.sweep_plot import plot_sweep_runs
     from obclip_cli.evaluation.sweep_report import read_sweep, write_sweep
+    from obclip_cli.report.tables import show_table
 
     report = read_sweep(folder)
     if report.table.empty:
+        if stopped:
+            return 0
         raise UserError(f"all {len(report.failed)} runs failed; the first: {next(iter(report.failed.values()))}")
-    caption = f"Sweep over {asked}. Intervals are of 95 %, over images."
+    caption = f"Sweep over {' '.join(asked)}. Intervals are of 95 %, over images."
     write_sweep(report, folder, caption=caption)
-    plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {asked}")
+    plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {' '.join(asked)}")
     for setting, why in report.failed.items():
         Console(stderr=True).print(f"failed: {setting}: {why}", highlight=False, markup=False, soft_wrap=True)
-    return report, caption
-
-
-def _show(report: "SweepReport", folder: Path, caption: str) -> None:
-    from obclip_cli.report.tables import show_table
-
-    show_table(report.table, caption)
-    typer.echo(f"written to {folder}")
+    if as_json:
+        typer.echo(report.table.to_json(orient="records", indent=1))
+    else:
+        show_table(report.table, caption)
+        typer.echo(f"written to {folder}")
+    return len(report.failed)

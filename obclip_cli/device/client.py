@@ -126,6 +126,27 @@ class Client:
         """Decode latents (n, c, h, w) to images (n, 3, H, W) in [0, 1]."""
         return decode(self.pipeline, latents.to(self.pipeline.device))
 
+    def foretold(self, request: CloudRequest, latents: torch.Tensor, *, rows: int) -> torch.Tensor | None:
+        """The clean latents that every candidate's latent foretells at the hand-over, (N, c, h, w).
+
+        By the small model under the candidate's words, one pass each: what a server could see by its large one. The
+        state of DPM-Solver++ after a step holds this prediction. None where the latents are clean, or for LCM.
+
+        Args:
+            latents: what came back, (N, c, h, w).
+            rows: most candidates at once.
+        """
+        begin = self.split.device.start
+        if self.split.order == "client_first" or begin == self.split.device.steps:
+            return None
+        once, found = replace(self.split.device, stop=begin + 1), []
+        for first in range(0, len(latents), rows):
+            words = list(request.candidates[first : first + rows])
+            state = State(latents[first : first + rows].to(self.pipeline.device))
+            seeds = [request.noise_seed] * len(words)
+            found.append(denoise(self.pipeline, words, once, seeds=seeds, state=state).history)
+        return None if any(one is None for one in found) else torch.cat([one for one in found if one is not None])
+
     def alone(self, query: Query) -> torch.Tensor:
         """Device-only: the final latents of the small model from the same z_T."""
         whole = replace(self.split.device, start=0, stop=self.split.device.steps)

@@ -1,5 +1,6 @@
 """The methods that an evaluation compares, and their names, by which tables, claims and the paper's rows are joined."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from obclip_cli.cloud.accelerate import accelerations
@@ -70,19 +71,26 @@ def configured_method(config: Config) -> Method:
     return split_method(config, config.hybrid.switch_point, hidden=hidden, acceleration=acceleration, cache=cache)
 
 
-def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = ()) -> list[Method]:
+def baselines_and_obclip(
+    config: Config, switch_points: tuple[int, ...] = (), caches: Mapping[int, CacheConfig] | None = None
+) -> list[Method]:
     """Both ends, then Hybrid SD, ObCLIP, and ObCLIP with the configured caches at each split.
 
     With privacy=none nothing is hidden, so that Hybrid SD has the caches and ObCLIP no rows.
 
     Args:
         switch_points: the configured one unless given.
+        caches: of each switch point; the configured one unless given.
 
     Raises:
         UserError: the schedule or the caches do not allow one of them.
     """
     points = dict.fromkeys(switch_points or (config.hybrid.switch_point,))
-    at = [replace(config, hybrid=replace(config.hybrid, switch_point=k)) for k in points]
+    caches = caches or {}
+    at = [
+        replace(config, hybrid=replace(config.hybrid, switch_point=k), cache=caches.get(k, config.cache))
+        for k in points
+    ]
     for one in at:
         check(one)
     hidden = config.privacy.strategy != "none"
@@ -94,7 +102,7 @@ def baselines_and_obclip(config: Config, switch_points: tuple[int, ...] = ()) ->
         *both_ends(config),
         *(split_method(config, k, hidden=False) for k in points),
         *(split_method(config, k, hidden=True) for k in points if hidden),
-        *(configured_method(one) for one in at if changes_images(config.cache)),
+        *(configured_method(one) for one in at if changes_images(one.cache)),
     ]
 
 

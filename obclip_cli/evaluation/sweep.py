@@ -5,7 +5,9 @@ runs/                  run folders; the baselines have one of their own, made on
 sweep.json             what was asked for
 """
 
+import itertools
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,15 +24,16 @@ from omegaconf import DictConfig
 from obclip_cli import runs
 from obclip_cli.compose import compose_config, composed, explained, normalise_override, typed
 from obclip_cli.config import CacheConfig, Config, HybridConfig
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import both_ends, configured_method
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
-from obclip_cli.overrides import is_hydras, quoted, values_of
+from obclip_cli.overrides import MOST_VALUES, is_hydras, quoted, values_of
 from obclip_cli.report.progress import ProgressBar, progress_bars
 from obclip_cli.resources import data_folder
 
+SHOWN = 3  # impossible combinations whose reason is printed
 UNFINISHED = "stopped before it was finished"
 LAUNCHERS = {"joblib": "joblib", "submitit": "submitit_local", "ray": "ray"}  # plug-in -> what it is called by
 
@@ -53,10 +56,11 @@ def run(checked: list[str], folder: Path) -> None:
 
 
 def checked_overrides(overrides: list[str]) -> list[str]:
-    """Overrides as Hydra takes them, after a look at every value before the first run.
+    """Overrides as Hydra takes them, after a look at every value and combination before the first run.
 
     Raises:
-        UserError: a setting or option does not exist, a value is of the wrong type, or the grammar is wrong.
+        UserError: a setting or option does not exist, a value is of the wrong type, the grammar is wrong, or
+            combinations cannot be; names them.
     """
     said = [normalise_override(override) for override in overrides]
     options = [values for override in said if (values := values_of(override))]
@@ -64,7 +68,31 @@ def checked_overrides(overrides: list[str]) -> list[str]:
     for place, values in enumerate(options):
         for value in values:
             composed("config", [*first[:place], value, *first[place + 1 :]])
+    _check_combinations(options)
     return [_checked_launcher(override) if override.startswith("hydra/launcher") else override for override in said]
+
+
+def _check_combinations(options: list[list[str]]) -> None:
+    swept = {value for values in options if len(values) > 1 for value in values}
+    number, impossible = math.prod(map(len, options)), {}
+    require(number <= MOST_VALUES, f"these are {number:,} combinations; sweep over at most {MOST_VALUES:,}")
+    for combination in itertools.product(*options):
+        try:
+            compose_config(combination)
+        except UserError as error:
+            said = " ".join(override.replace("lambda_=", "lambda=") for override in combination if override in swept)
+            impossible[said] = str(error)
+    if not impossible:
+        return
+    if not swept:
+        raise UserError(next(iter(impossible.values())))
+    named = [f"{said} ({why})" for said, why in impossible.items()]
+    rest = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    hint = " (cache=paper chooses r and s by k)" if "cache." in "".join(named) else ""
+    raise UserError(
+        f"{len(named)} of {number} combinations cannot be, and nothing was run: "
+        f"{'; '.join(named[:SHOWN])}{rest}; leave them out{hint}"
+    )
 
 
 def first_combination(overrides: list[str]) -> Config:

@@ -1,11 +1,13 @@
 """The progress display of long work, on standard error."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TaskProgressColumn,
@@ -64,6 +66,39 @@ def experiment_bars(names: list[str]) -> Iterator[Experiments]:
     """The display for `obclip reproduce`."""
     with _display() as progress:
         yield Experiments(progress, names)
+
+
+class Parts:
+    """What one command is at, as one bar, and the seconds that each finished part took."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.task = progress, progress.add_task("", total=None)
+        self.name, self.done = "", 0
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Show a part while it runs; where it is stopped, `name` and `done` stay."""
+        started = time.perf_counter()
+        self.show(name, 0, None)
+        yield
+        self.seconds[name] = time.perf_counter() - started
+        self.name = ""
+
+    def show(self, name: str, done: int, total: int | None) -> None:
+        """A step of a part has begun, `done` of `total` after it."""
+        if name != self.name:
+            self.progress.reset(self.task, description=name, total=total)
+        self.name, self.done = name, done
+        self.progress.update(self.task, completed=done, total=total)
+
+
+@contextmanager
+def parts(*, shown: bool) -> Iterator[Parts]:
+    """One bar that goes away at the end."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as progress:
+        yield Parts(progress)
 
 
 def _display() -> Progress:

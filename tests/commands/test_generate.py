@@ -1,12 +1,22 @@
 """`obclip generate` as a user types it, on a tiny random pair."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from obclip_cli.compose import compose_config
+from obclip_cli.device.client import Client
+from obclip_cli.pipeline import ObCLIPPipeline
+from obclip_cli.prompts.learnt import warning
 from tests.conftest import Run, assert_one_line_error
 
 PROMPT = "a woman firefighter with dark skin"
@@ -24,16 +34,118 @@ def test_one_prompt_writes_image_sheet_and_summary(obclip: Obclip, tiny_pair: li
     assert (facts["cloud_steps"], facts["device_steps"]) == (2, 2)
     assert facts["cloud_macs"] > 10 * facts["device_macs"] / 2 > 0
     assert facts["bytes_up"] > 0 and facts["bytes_down"] > 10 * 4 * 8 * 8 * 4
-    for words in ("10 candidates", "bytes up", "GMAC", "image.png", "models loaded in", "decoded in", "--no-compare"):
+    for words in ("10 candidates", "bytes up", "GMAC", "image.png", "loading", "decoded in", "--no-sheet", "thread"):
         assert words in run.out
+    assert "comparison_seconds" not in facts
 
 
-def test_no_compare_runs_neither_model_alone(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
-    run = obclip("generate", PROMPT, "--no-compare", "-o", str(tmp_path / "out"), *tiny_pair, *FAST)
-    assert run.code == 0, run.err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["image.png", "summary.json"]
-    facts = json.loads((tmp_path / "out" / "summary.json").read_text())["images"][0]
-    assert "comparison_seconds" not in facts and facts["decode_seconds"] >= 0
+def test_sheet_comparison_and_enlarged_copy_are_made_where_they_are_wanted(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    asked = ["generate", PROMPT, "-o", str(tmp_path), *tiny_pair, *FAST]
+    assert obclip(*asked, "--no-sheet").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image.png", "summary.json"]
+    own = (tmp_path / "image.png").read_bytes()
+    assert obclip(*asked, "--compare", "--upscale").code == 0  # the same image with more beside it
+    assert (tmp_path / "image.png").read_bytes() == own
+    facts = json.loads((tmp_path / "summary.json").read_text())["images"][0]
+    assert facts["comparison_seconds"] > 0 and facts["sheet_seconds"] > 0
+    small, large = (Image.open(tmp_path / name) for name in ("image.png", "image_large.png"))
+    assert large.size == (512, 512) and large.getpixel((511, 40)) == small.getpixel((15, 1))
+
+
+def test_a_finished_image_is_read_and_another_run_is_refused(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["generate", PROMPT, "--no-sheet", "-o", str(tmp_path), *tiny_pair, *FAST]
+    assert obclip(*asked).code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(ObCLIPPipeline, "from_config", None)  # no model is loaded for it
+    again = obclip(*asked)
+    assert again.code == 0 and "image.png" in again.out and "only read" in again.err
+    for other, words in (
+        (["-k", "1"], ["hybrid.switch_point=2", "-o"]),
+        (["-n", "2"], ["other prompts or seeds", "-o"]),
+        ([f"pair.cloud.path={tiny_pair[1].partition('=')[2]}"], ["pair.cloud.path"]),
+    ):
+        assert_one_line_error(obclip(*asked, *other), *words)
+    (tmp_path / "summary.json").write_text('{"images": []}')
+    assert_one_line_error(obclip(*asked), "summary.json of another kind")
+    (tmp_path / "summary.json").write_bytes(before.pop("summary.json"))
+    assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+
+
+def test_ctrl_c_keeps_finished_images_and_a_record_of_the_one_that_was_stopped(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["generate", PROMPT, "-n", "2", "--no-sheet", *tiny_pair, *FAST]
+    assert obclip(*asked, "-o", str(tmp_path / "whole")).code == 0
+    finish, calls = Client.finish, []
+
+    def stopped(self: Client, *arguments: Any) -> torch.Tensor:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return finish(self, *arguments)
+
+    monkeypatch.setattr(Client, "finish", stopped)
+    out = tmp_path / "out"
+    run = obclip(*asked, "-o", str(out))
+    assert run.code == 130 and run.err.strip().splitlines()[-1].startswith("obclip: stopped")
+    summary = json.loads((out / "summary.json").read_text())
+    record = {"prompt": PROMPT, "seed": 1, "in": "the cloud's steps", "steps": 2}
+    assert ([image["seed"] for image in summary["images"]], summary["stopped"]) == ([0], [record])
+    assert obclip(*asked, "-o", str(out)).code == 0
+    assert len(calls) == 3  # the finished one was not made again
+    summary = json.loads((out / "summary.json").read_text())
+    assert ([image["seed"] for image in summary["images"]], summary["stopped"]) == ([0, 1], [record])
+    for name in ("image_000.png", "image_001.png"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.5])
+def test_ctrl_c_is_one_line_also_while_libraries_are_imported(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-c", "from obclip_cli.main import run; print('here', flush=True); run()"]
+    command += ["generate", PROMPT, "-o", str(tmp_path / "out")]
+    as_in_a_terminal = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, preexec_fn=as_in_a_terminal) as process:
+        assert process.stdout is not None and process.stdout.readline() == "here\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.startswith("obclip: stopped") and err.count("\n") == 1
+
+
+def test_every_candidates_image_is_foretold_at_the_hand_over(tiny_pair: list[str]) -> None:
+    """Before the last step the prediction is what that step reaches; the small model's own, so no server is asked."""
+    config = compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=3"])
+    pipe = ObCLIPPipeline.from_config(config)
+    outcome = pipe(PROMPT).outcome
+    foretold = pipe.client.foretold(outcome.request, outcome.candidate_latents, rows=3)
+    assert foretold is not None and foretold.shape == outcome.candidate_latents.shape
+    place = outcome.query.candidates.index
+    torch.testing.assert_close(foretold[place : place + 1], outcome.latents, rtol=1e-3, atol=1e-4)
+    clean = ObCLIPPipeline.from_config(compose_config([*tiny_pair, "hybrid.steps=2", "hybrid.switch_point=2"]))
+    finished = clean(PROMPT).outcome
+    assert clean.client.foretold(finished.request, finished.candidate_latents, rows=9) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("portrait of an elderly man", ['"portrait", "elderly"', "roles"]),
+        ("a dog", ['"dog"', "obclip models list"]),
+        ("a woman firefigther", ["the nearest role is firefighter"]),
+        ("a woman firefighter with dark skin, Noto style", None),
+        ("a man", None),
+    ],
+)
+def test_a_prompt_that_mini_has_not_learnt_is_told(prompt: str, words: list[str] | None) -> None:
+    told = warning(prompt, compose_config().pair)
+    assert (told is None) == (words is None), told
+    assert all(word in (told or "") for word in words or [])
+    assert warning(prompt, compose_config(["pair=sdxl-koala"]).pair) is None
 
 
 def test_json_prints_the_summary_and_nothing_else(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
@@ -120,7 +232,7 @@ def test_results_go_to_a_folder_named_after_the_prompt(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert obclip("generate", "a man", *tiny_pair, *FAST).code == 0
+    assert obclip("generate", "a man", "--no-sheet", *tiny_pair, *FAST).code == 0
     (folder,) = (tmp_path / "results" / "generate").iterdir()
     assert folder.name.startswith("a-man-") and (folder / "image.png").exists()
 

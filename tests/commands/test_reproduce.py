@@ -67,6 +67,7 @@ def test_an_experiment_that_cannot_run_does_not_stop_the_others(
         (["--seed", "1"], "results/quick"),
         (["--pair", "sd14-bksdm-small", "--leave-out"], "results/sd14-bksdm-small"),
         (["--pair", "sd14-bksdm-small", "--leave-out", "--limit", "3"], "results/quick/sd14-bksdm-small"),
+        (["pair=sd14-bksdm-small", "--leave-out"], "results/sd14-bksdm-small"),
         (["--limit", "3", "-o", "mine"], "mine"),
     ],
 )

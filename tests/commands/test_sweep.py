@@ -21,23 +21,25 @@ FAST = ["hybrid.steps=4", "dataset.limit=3"]
 def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
-    swept = ["hybrid.switch_point=0,2,4", "cache=none,paper_k5"]
+    swept = ["hybrid.switch_point=0,2,4", "cache=none,paper", "dataset.root=package:mini/weights/reference,nowhere"]
     run = obclip("sweep", *swept, "-o", str(tmp_path), *tiny_pair, *FAST)
-    assert run.code == 1, run.err  # paper_k5 caches from step 3 on, which k = 0 and k = 2 do not have
+    assert run.code == 1, run.err  # there is no such folder
     table = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
     runs = table[~table["method"].isin(("cloud-only", "device-only"))]
     rows = list(zip(runs["hybrid.switch_point"].astype(float), runs["cache"], runs["method"], strict=True))
     assert rows == [
         (0, "none", "ObCLIP, k=0"),
+        (0, "paper", "ObCLIP, k=0"),
         (2, "none", "ObCLIP, k=2"),
+        (2, "paper", "ObCLIP, k=2, paper"),
         (4, "none", "ObCLIP, k=4"),
-        (4, "paper_k5", "ObCLIP, k=4, paper_k5"),
+        (4, "paper", "ObCLIP, k=4, paper"),
     ]
     text = (tmp_path / "table.md").read_text()
-    for lost in (0, 2):
-        failed = f"hybrid.switch_point={lost} cache=paper_k5"
+    for lost in (0, 4):
+        failed = f"hybrid.switch_point={lost} cache=paper dataset.root=nowhere"
         assert failed in text and failed in run.err
-    assert "cache.cache_point=3" in run.err and "Traceback" not in run.err
+    assert "no captions.csv" in run.err and "Traceback" not in run.err
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
     assert run.out.count("written to") == 1
     # The same sweep again makes no image twice; another one is refused.
@@ -51,7 +53,7 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     assert other.code == 2 and "holds another sweep" in other.err
     # Both ends once, and the run at that end has their scores.
     assert list(table["method"]).count("cloud-only") == list(table["method"]).count("device-only") == 1
-    by_method = table.set_index("method")
+    by_method = table[table["cache"] != "paper"].set_index("method")
     assert by_method.loc["device-only", "fid"] == by_method.loc["ObCLIP, k=0", "fid"]
     assert float(by_method.loc["cloud-only", "ssim"]) == pytest.approx(1)
     assert float(by_method.loc["ObCLIP, k=2", "ssim"]) < 0.999
@@ -72,11 +74,50 @@ def test_a_sweep_of_the_prompt_in_the_clear_and_of_seeds(obclip: Obclip, tiny_pa
     ]
 
 
-def test_without_any_finished_run_the_first_reason_is_told(
+def test_where_all_runs_failed_the_first_reason_is_told_and_the_sweep_may_be_corrected(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
-    run = obclip("sweep", "cache=paper_k5", "hybrid.switch_point=0,1", "-o", str(tmp_path), *tiny_pair, *FAST)
-    assert_one_line_error(run, "all 2 runs failed", "cache.cache_point=3")
+    asked = ["hybrid.switch_point=1,2", "-o", str(tmp_path), *tiny_pair, *FAST]
+    run = obclip("sweep", *asked, "dataset.root=nowhere")
+    assert_one_line_error(run, "all 2 runs failed", "no captions.csv")
+    refused = obclip("sweep", *asked, "cache=paper_k5")
+    assert_one_line_error(refused, "2 of 2 combinations")
+    assert "captions.csv" not in refused.err  # nothing of the sweep before
+    corrected = obclip("sweep", *asked)
+    assert corrected.code == 0 and "failed" not in corrected.err
+
+
+def test_combinations_that_cannot_be_are_named_before_anything_runs(obclip: Obclip, tmp_path: Path) -> None:
+    run = obclip("sweep", "hybrid.switch_point=0,5,10", "cache=none,paper_k10", "-o", str(tmp_path / "out"))
+    assert_one_line_error(
+        run,
+        "2 of 6 combinations cannot be",
+        "hybrid.switch_point=0 cache=paper_k10 (cache.cache_point=4",
+        "hybrid.switch_point=5 cache=paper_k10 (cache.skip_point=6",
+        "cache=paper",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_shows_what_was_finished_and_nothing_of_failures(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from obclip_cli.evaluation import sweep as sweeping
+
+    score = sweeping.score_job
+    asked = ["sweep", "hybrid.switch_point=1,2", "-o", str(tmp_path), *tiny_pair, *FAST]
+    for stop, table in ((0, False), (1, True)):
+
+        def stopped(config: Any, folder: Path, number: int, last: int = stop) -> dict[str, Any]:
+            if number == last:
+                raise KeyboardInterrupt
+            return score(config, folder, number)
+
+        monkeypatch.setattr(sweeping, "score_job", stopped)
+        run = obclip(*asked)
+        assert run.code == 130 and "runs failed" not in run.err
+        assert run.err.strip().splitlines()[-1].startswith("obclip: stopped")
+        assert ("ObCLIP, k=1" in run.out) is table
 
 
 @pytest.mark.parametrize(
@@ -90,6 +131,7 @@ def test_without_any_finished_run_the_first_reason_is_told(
         (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
         (["-k", "1,two"], ["hybrid.switch_point=two must be a whole number"]),
         (["--seed=-1,0", "--cfg"], ["seed=-1"]),
+        (["seed=range(0,0)"], ["seed=range(0,0)", "has no value"]),
         ([], ["nothing is swept"]),
     ],
 )
@@ -99,7 +141,7 @@ def test_bad_input_is_one_line(obclip: Obclip, tmp_path: Path, arguments: list[s
 
 def test_settings_that_files_leave_out_and_those_of_one_dataset_can_be_swept() -> None:
     for override in (
-        "pair.cloud.steps=4,8",
+        "pair.cloud.steps=10,20",
         "cache=none,paper_k5",
         "hybrid.switch_point=range(0,25,5)",
         "cache=glob(*)",
