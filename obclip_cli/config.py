@@ -183,8 +183,8 @@ class CacheConfig:
         s = None if own_schedule else min(k, max(r, (6 * k + 5) // 10))
         printed = {(5, False): "paper_k5", (10, False): "paper_k10", (4, True): "paper_lcm"}.get((k, own_schedule))
         given = self.cache_point is not None or self.skip_point is not None
-        points = {"cache_point": self.cache_point or r, "skip_point": self.skip_point or s}
-        return replace(self, name="paper" if given else printed or "paper", **points)
+        name = "paper" if given or printed is None else printed
+        return replace(self, name=name, cache_point=self.cache_point or r, skip_point=self.skip_point or s)
 
 
 # Not even the exact one: the model runs as diffusers' own pipeline runs it.

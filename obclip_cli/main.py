@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+LONG = {"eval", "sweep", "attack", "reproduce", "bench"}  # generate says it with its seconds
 STOPPED = "obclip: stopped; what was finished is kept, and the same command goes on from there"
 
 
@@ -64,8 +65,11 @@ def _invoked(debug: bool) -> Any:
     from obclip_cli.errors import UserError
 
     try:
-        threads.choose(threads.asked_for(sys.argv))
+        told = threads.choose(threads.asked_for(sys.argv))
         from obclip_cli.commands.app import app
+
+        if told and LONG & {*sys.argv[1:2]} and not {"--help", "--cfg"} & {*sys.argv}:
+            print(f"obclip: {told}", file=sys.stderr)
 
         return app(standalone_mode=False)
     except UserError as error:

@@ -32,13 +32,23 @@ def asked_for(arguments: list[str]) -> int | None:
     return None
 
 
-def choose(asked: int | None) -> None:
-    """Set the number of threads for this process and those that it starts: as asked, as the environment says, or idle
-    cores; nothing where torch is loaded and nobody has asked."""
-    if asked is not None and "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(asked)
-    if asked is not None or not (os.environ.get(VARIABLE) or "torch" in sys.modules):
-        os.environ[VARIABLE] = str(asked or idle_cores())
+def choose(asked: int | None) -> str | None:
+    """Set the number of threads for this process and those that it starts.
+
+    As asked, else as the environment says, else the idle cores; nothing where torch is loaded and nobody has asked.
+
+    Returns:
+        What to tell whoever did not ask, where other work has taken cores.
+    """
+    if asked is not None:
+        os.environ[VARIABLE] = str(asked)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(asked)
+    elif not os.environ.get(VARIABLE) and "torch" not in sys.modules:
+        os.environ[VARIABLE] = str(idle := idle_cores())
+        if idle < cores():
+            return f"computes on {in_words()}, as other work keeps the rest busy; --threads N takes another number"
+    return None
 
 
 def cores() -> int:

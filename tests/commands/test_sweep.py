@@ -131,7 +131,8 @@ def test_ctrl_c_shows_what_was_finished_and_nothing_of_failures(
         (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
         (["-k", "1,two"], ["hybrid.switch_point=two must be a whole number"]),
         (["--seed=-1,0", "--cfg"], ["seed=-1"]),
-        (["seed=range(0,0)"], ["seed=range(0,0)", "has no value"]),
+        (["seed=range(0,0)"], ["seed=range(0,0)", "has no values"]),
+        (["seed=range(0,900)", "-k", "0,5"], ["1,800 combinations"]),
         ([], ["nothing is swept"]),
     ],
 )
