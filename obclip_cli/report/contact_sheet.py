@@ -4,6 +4,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -80,10 +81,15 @@ def _row(sheet: Image.Image, y: int, tiles: Sequence[tuple[str, Sequence[Image.I
     return below
 
 
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
 def _text(sheet: Image.Image, corner: tuple[int, int], text: str, *, letters: int, size: int, colour: str = INK) -> int:
     """Write wrapped text; where it ends."""
     lines = [line for part in text.splitlines() for line in textwrap.wrap(part, letters) or [""]]
-    font = ImageFont.load_default(size)
+    font = _font(size)
     for number, line in enumerate(lines):
         place = (corner[0], corner[1] + number * (size + 4))
         ImageDraw.Draw(sheet).text(place, line, fill=colour, font=font)

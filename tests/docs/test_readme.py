@@ -13,12 +13,12 @@ from tests.conftest import Run, assert_one_line_error
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\n(.*?)^```", README, re.M | re.S)
+BLOCKS = [text for language, text in re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S) if not language]
 LINES = [line.partition("  #")[0].rstrip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 OBCLIP = [line.split("  ")[0].partition("obclip ")[2] for line in LINES if line.startswith(".venv/bin/obclip")]
 FEW_STEPS = ["hybrid.steps=4", "hybrid.switch_point=2"]
 # What a line is run with so that it ends in seconds, beside a limit of two prompts.
-SMALLER = {"generate": FEW_STEPS, "eval --limit": FEW_STEPS, "eval --dataset emoji": ["hybrid.steps=10"]}
+SMALLER = {"generate": FEW_STEPS, "eval --limit": FEW_STEPS, "eval --dataset emoji": ["hybrid.steps=10", "--limit", "2"]}
 SMALLER |= {"sweep": ["hybrid.steps=10"], "eval --dataset": ["--limit", "2"]}
 SLOW = ("eval", "sweep", "attack --all", "profile --latency", "reproduce table3", "reproduce --pair")
 LACKING = {  # what is downloaded first, and what is said without it
