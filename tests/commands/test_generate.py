@@ -202,7 +202,7 @@ def test_the_summary_has_the_reading_and_the_cloud_sees_a_person_for_a_name(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
     """The byte tokenizer of the tiny pair reads 62 letters."""
-    arguments = ["privacy.names=generalise", "--no-compare", "-o", str(tmp_path), *tiny_pair, *FAST]
+    arguments = ["privacy.names=generalise", "--no-sheet", "-o", str(tmp_path), *tiny_pair, *FAST]
     run = obclip(
         "generate",
         "Sarah with a beard and her dog, in a very large and very green [/b] park by the sea, an old man",
