@@ -18,8 +18,12 @@ LINES = [line.partition("  #")[0].rstrip() for block in BLOCKS for line in block
 OBCLIP = [line.split("  ")[0].partition("obclip ")[2] for line in LINES if line.startswith(".venv/bin/obclip")]
 FEW_STEPS = ["hybrid.steps=4", "hybrid.switch_point=2"]
 # What a line is run with so that it ends in seconds, beside a limit of two prompts.
-SMALLER = {"generate": FEW_STEPS, "eval --limit": FEW_STEPS, "eval --dataset emoji": ["hybrid.steps=10", "--limit", "2"]}
-SMALLER |= {"sweep": ["hybrid.steps=10"], "eval --dataset": ["--limit", "2"]}
+SMALLER = {
+    "generate": FEW_STEPS,
+    "eval --limit": FEW_STEPS,
+    "eval --dataset": ["hybrid.steps=10", "--limit", "2"],
+    "sweep": ["hybrid.steps=10"],
+}
 SLOW = ("eval", "sweep", "attack --all", "profile --latency", "reproduce table3", "reproduce --pair")
 LACKING = {  # what is downloaded first, and what is said without it
     "eval --dataset coco": "dataset.root",
