@@ -16,6 +16,11 @@ from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionR
 from obclip_cli.attacks.inversion import Inversion
 from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.language_model import LanguageModel
+from obclip_cli.attacks.latents import Latents
+from obclip_cli.attacks.majority import Majority
+from obclip_cli.attacks.many_prompts import ManyPrompts
+from obclip_cli.attacks.names import Names
+from obclip_cli.attacks.published_image import PublishedImage
 from obclip_cli.attacks.request import Position, Prior, Surface
 from obclip_cli.attacks.transcript import Transcript
 
@@ -30,14 +35,19 @@ class Attack(Protocol):
 
 ATTACKS: dict[str, Callable[[Knowledge], Attack]] = {
     "prior": Prior,
+    "majority": Majority,
     "position": Position,
     "surface": Surface,
     "context": Context,
     "language-model": LanguageModel,
+    "names": Names,
+    "many-prompts": ManyPrompts,
     "intersection-repeated": IntersectionRepeated,
     "intersection-different": IntersectionDifferent,
     "traffic": Traffic,
     "timing": Timing,
     "inversion": Inversion,
     "image-inspection": ImageInspection,
+    "latents": Latents,
+    "published-image": PublishedImage,
 }

@@ -7,15 +7,15 @@ from obclip_cli.attacks.transcript import Transcript
 
 
 class Traffic(Guesser):
-    """Breaks clients that fetch their own latent only."""
+    """Breaks clients that stop the download once they have their own latent."""
 
     def guess(self, transcript: Transcript) -> np.ndarray | None:
-        """Uniform on the candidates whose latents were downloaded; needs an answered request of several."""
-        rows = transcript.seen.rows_down
-        if rows is None or len(transcript.seen.prompts) < 2:
+        """The last candidate whose latent went down, all where all did; needs an answered request of several."""
+        rows, among = transcript.seen.rows_down, len(transcript.seen.prompts)
+        if rows is None or among < 2:
             return None
         sent = self.sent(transcript)
-        return uniform([sent[row] for row in rows], transcript.n)
+        return uniform([sent[row] for row in (rows[-1:] if len(rows) < among else rows)], transcript.n)
 
 
 class Timing(Guesser):

@@ -1,6 +1,7 @@
 """What the server knows beside the traffic: the algorithm, its own models, and what it can read up."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from diffusers import DiffusionPipeline
 
+from obclip_cli.attacks.corpus import CAPTIONS, read_corpus
 from obclip_cli.attacks.transcript import Exchange, Transcript
 from obclip_cli.config import PairConfig
 from obclip_cli.diffusion.models import default_device, load_pipeline
@@ -16,7 +18,6 @@ from obclip_cli.metrics.judge import Judge
 from obclip_cli.prompts.candidates import build_candidates
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
 
-OWN_CORPUS = Path(__file__).with_name("corpus.txt")
 MANY = 1024
 # They agree with the person's noun, so where a request leaves them alone they tell its gender.
 PRONOUNS = frozenset(["he", "she", "his", "her", "hers", "him", "himself", "herself"])
@@ -27,11 +28,12 @@ class Reading:
     """A prompt as the public rules read it.
 
     Attributes:
-        canonical: the candidate that it is.
+        candidates: all candidates; `canonical` is the one that it is.
         attributes: one name a slot.
         values: one value a slot.
     """
 
+    candidates: tuple[str, ...]
     canonical: str
     attributes: tuple[str, ...]
     values: Values
@@ -44,14 +46,16 @@ class Knowledge:
     Args:
         taxonomy: which attributes clients hide.
         pair: the server runs its cloud model and judge; without one, attacks that need a model do not apply.
-        corpus: captions as people write them, one a line, or a CSV file with a column `caption`.
-        language_model: a causal language model by folder or hub id.
+        corpus: what people write, see `corpus.read_corpus`; or the texts themselves.
+        language_model: a causal language model by folder or hub id; without one an n-gram model of the corpus.
+        priors: attribute -> value -> how often people mean it; all values are alike where nothing is said.
     """
 
     taxonomy: Taxonomy
     pair: PairConfig | None = None
-    corpus: Path = OWN_CORPUS
+    corpus: Path | Sequence[str] = CAPTIONS
     language_model: str | None = None
+    priors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     _readings: dict[str, Reading | None] = field(default_factory=dict, repr=False)
 
     def read(self, prompt: str) -> Reading | None:
@@ -66,7 +70,7 @@ class Knowledge:
         except UserError:
             return None
         attributes = tuple(attribute for _, attribute in found.slots)
-        return Reading(found.prompts[found.index], attributes, tuple(found.slots.values()))
+        return Reading(found.prompts, found.prompts[found.index], attributes, tuple(found.slots.values()))
 
     def places(self, transcript: Transcript, exchange: Exchange) -> list[int | None]:
         """Which candidate of the transcript each prompt of an exchange is; None where it is none of them.
@@ -81,6 +85,28 @@ class Knowledge:
             place = None if reading is None else known.get(reading.canonical)
             places.append(bare.get(_without_pronouns(prompt)) if place is None else place)
         return places
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The corpus."""
+        return read_corpus(self.corpus) if isinstance(self.corpus, Path) else list(self.corpus)
+
+    @cached_property
+    def said(self) -> dict[str, Counter[str]]:
+        """How often the corpus says each value, by attribute."""
+        counts: dict[str, Counter[str]] = {attribute: Counter() for attribute in self.taxonomy.attributes}
+        for reading in filter(None, map(self.read, self.texts)):
+            for attribute, value in zip(reading.attributes, reading.values, strict=True):
+                counts[attribute][value] += 1
+        return counts
+
+    def prior(self, transcript: Transcript) -> np.ndarray:
+        """What is likely before anything is sent: a weight of each candidate, (N,)."""
+        weights = np.ones(transcript.n)
+        for slot, attribute in enumerate(transcript.attributes):
+            if known := self.priors.get(attribute):
+                weights *= [known.get(values[slot], 0.0) for values in transcript.values]
+        return weights
 
     @cached_property
     def pipeline(self) -> DiffusionPipeline | None:
@@ -108,6 +134,13 @@ class Guesser:
     def sent(self, transcript: Transcript) -> list[int | None]:
         """Which candidate each prompt of the observed request is; None where it is none of them."""
         return self.knowledge.places(transcript, transcript.seen)
+
+    def weighed(self, transcript: Transcript, chances: np.ndarray) -> np.ndarray:
+        """Chances (N,) times the prior, on those that were sent as far as that is known; uniform where none is left."""
+        known = [place for place in self.sent(transcript) if place is not None]
+        on = np.isin(np.arange(transcript.n), known) if known else np.ones(transcript.n, dtype=bool)
+        weighed: np.ndarray = (chances / chances.max() * self.knowledge.prior(transcript) * on).round(9)
+        return weighed / weighed.sum() if weighed.any() else uniform(known, transcript.n)
 
 
 def _without_pronouns(prompt: str) -> tuple[str, ...]:

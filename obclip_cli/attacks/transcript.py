@@ -53,6 +53,7 @@ class Transcript:
             is handed it even where the request itself does not tell it.
         attributes: what those prompts state, one name a slot.
         values: each candidate's values of them.
+        published: the finished image, which the user showed to everybody, as JPEG; None where it was kept.
     """
 
     candidates: tuple[str, ...]
@@ -60,6 +61,7 @@ class Transcript:
     values: tuple[Values, ...]
     seen: Exchange
     past: tuple[Exchange, ...] = ()
+    published: bytes | None = None
 
     @property
     def n(self) -> int:
@@ -90,6 +92,7 @@ def _from_json(values: dict[str, Any]) -> Transcript:
         values=tuple(tuple(row) for row in values["values"]),
         seen=_exchange(values["seen"]),
         past=tuple(_exchange(exchange) for exchange in values["past"]),
+        published=None if values["published"] is None else base64.b64decode(values["published"]),
     )
 
 

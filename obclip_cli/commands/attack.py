@@ -29,7 +29,7 @@ obclip attack detection --file prompts.jsonl
 """
 WIDTH = 130  # columns that the table needs
 # As many as the verdicts need: a client's earlier requests, and requests that are answered for real.
-REPEATS, OTHERS, ANSWERED = 6, 6, 20
+REPEATS, OTHERS, ANSWERED, PUBLISHED = 6, 6, 20, 20
 
 
 def attack(
@@ -45,7 +45,9 @@ def attack(
     taxonomy: Annotated[
         str, typer.Option("--taxonomy", help="For detection: a file in configs/privacy/taxonomy.")
     ] = "paper",
-    corpus: Annotated[Path | None, typer.Option("--corpus", help="For context: captions, one a line, or CSV.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="What people write: a text a line, CSV or JSON lines.")
+    ] = None,
     language_model: Annotated[str | None, typer.Option("--language-model", help="A folder or hub id.")] = None,
     pair: o.Pair = None,
     lambda_: o.Lambda = None,
@@ -84,7 +86,7 @@ def _play(
 ) -> "pd.DataFrame":
     """Record the schemes and try the attacks; one row a pair of them."""
     from obclip_cli.attacks import ATTACKS
-    from obclip_cli.attacks.context import read_corpus
+    from obclip_cli.attacks.corpus import read_corpus
     from obclip_cli.game.run import Arena, check_attack, run_matrix, schemes_of, users_for
     from obclip_cli.report.progress import progress_bars
     from obclip_cli.runs import check_writable
@@ -94,7 +96,9 @@ def _play(
         read_corpus(corpus)  # before anything is loaded
     users = users_for(config, repeats=REPEATS, others=OTHERS)
     folder = output or Path("results/attack") / _folder_name(config, users)
-    arena = Arena(config, users=users, answered=ANSWERED, corpus=corpus, language_model=language_model)
+    arena = Arena(
+        config, users=users, answered=ANSWERED, published=PUBLISHED, corpus=corpus, language_model=language_model
+    )
     chosen = schemes_of(arena, schemes, config.privacy.lambda_)
     check_writable(folder)
     with progress_bars() as bar:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from obclip_cli import runs
 from obclip_cli.config import Config
 from obclip_cli.cost import wire
 from obclip_cli.errors import UserError, require
-from obclip_cli.game.wire import RATE, attack_recorded
+from obclip_cli.game.run import Arena, run_matrix, schemes_of, users_for
+from obclip_cli.game.wire import ANSWER
 from obclip_cli.protocol import is_loopback
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.report.tables import write_table
@@ -24,6 +26,7 @@ from obclip_cli.report.wire_plot import plot_wire
 
 PACKAGES = ("fastapi", "uvicorn", "starlette", "httpx2")
 USERS = 20  # whose requests are recorded, for each of two clients
+CLIENTS = ["all", "hangs-up"]
 
 
 def profile_wire(config: Config, folder: Path) -> None:
@@ -53,8 +56,11 @@ def profile_wire(config: Config, folder: Path) -> None:
         with server_process(config) as url:
             served = wire.load(url, config.hybrid.steps, advance)
         keep("load", served, "Clients that ask again when served, 2 candidates, k = 2 or none")
-        guesses = attack_recorded(config, folder / "recorded", USERS)
-        keep("attacks", guesses, f"Attacks on recorded traffic, {USERS} requests each, {RATE / 1e6:g} Mbit/s")
+        here = replace(config, cloud=replace(config.cloud, server=None))
+        arena = Arena(here, users=users_for(config, repeats=1, others=1), answered=USERS)
+        schemes = schemes_of(arena, CLIENTS, 0.0)
+        guesses = run_matrix(arena, schemes, ["traffic", "timing"], folder / "recorded", bar)
+        keep("attacks", guesses, f"Attacks on recorded traffic, {USERS} requests each, {ANSWER} s an answer")
     plot_wire(whole, exchanges, folder / "wire.png", title="What the wire costs")
     runs.start(folder, config)
     versions = {name: version(name) for name in PACKAGES}

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-CHUNK = 1 << 12  # bytes that pass at once
+CHUNK = 1 << 12
 ON_THE_WAY = 512  # chunks that the line holds in each direction
 
 
@@ -20,11 +20,13 @@ class Passed:
     Attributes:
         content: the bytes that arrived at the other end.
         times: seconds on a clock of one's own when each chunk of them arrived.
+        ends: how many bytes there were then.
         closed: when this end was closed.
     """
 
     content: bytearray = field(default_factory=bytearray)
     times: list[float] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
     closed: float | None = None
 
 
@@ -43,10 +45,11 @@ class Link:
         port: the server's, on 127.0.0.1.
         rate: bits a second in each direction, shared by all connections; None does not throttle.
         delay: seconds one way.
+        chunk: bytes that pass at once.
     """
 
-    def __init__(self, port: int, *, rate: float | None = None, delay: float = 0.0) -> None:
-        self.port, self.rate, self.delay = port, rate, delay
+    def __init__(self, port: int, *, rate: float | None = None, delay: float = 0.0, chunk: int = CHUNK) -> None:
+        self.port, self.rate, self.delay, self.chunk = port, rate, delay, chunk
         self.connections: list[Connection] = []
         self.url = ""
         self._free = {"up": 0.0, "down": 0.0}
@@ -103,7 +106,7 @@ class Link:
         arriving = asyncio.ensure_future(self._arrive(line, writer, passed))
         try:
             with suppress(OSError):
-                while chunk := await reader.read(CHUNK):
+                while chunk := await reader.read(self.chunk):
                     await line.put((self._due(way, len(chunk)), chunk))
             await line.put((0.0, b""))
             await arriving
@@ -119,6 +122,7 @@ class Link:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 passed.content += chunk  # before it is written: whoever has received it may look at once
                 passed.times.append(time.perf_counter())
+                passed.ends.append(len(passed.content))
                 writer.write(chunk)
                 await writer.drain()
 

@@ -41,16 +41,6 @@ def own_pronouns(query: Query, _: random.Random) -> Query:
     return _sending(query, tuple(unadapted(p) for p in query.candidates.prompts), query.candidates.index)
 
 
-def only_own_row(query: Query) -> tuple[int, ...]:
-    """Download the own latent only."""
-    return (query.candidates.index,)
-
-
-def until_own_row(query: Query) -> float:
-    """Leave once the own latent is there: the share of the answer's time, if rows come one after the other."""
-    return (query.candidates.index + 1) / len(query.candidates.prompts)
-
-
 def _sending(query: Query, prompts: tuple[str, ...], index: int) -> Query:
     return replace(query, candidates=replace(query.candidates, prompts=prompts, index=index))
 

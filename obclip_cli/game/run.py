@@ -8,12 +8,14 @@ import pandas as pd
 
 from obclip_cli import runs
 from obclip_cli.attacks import ATTACKS, Attack
-from obclip_cli.attacks.knowledge import OWN_CORPUS, Knowledge
+from obclip_cli.attacks.corpus import CAPTIONS
+from obclip_cli.attacks.knowledge import Knowledge
 from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.errors import UserError, nearest, require
 from obclip_cli.game.play import Game
+from obclip_cli.game.published import Publisher
 from obclip_cli.game.schemes import Scheme, all_schemes
 from obclip_cli.game.scoring import score_run
 from obclip_cli.game.users import Users
@@ -25,18 +27,19 @@ from obclip_cli.report.progress import ProgressBar
 # λ of the schemes that take one, where the configuration leaves it at 0.
 LAMBDA = 0.1
 MAX_CANDIDATES = 64
-# Finishing an image is expensive: this attack sees at most this many transcripts.
-MOST = {"image-inspection": 20}
+# Finishing an image is expensive: these attacks see at most this many transcripts.
+MOST = {"image-inspection": 300, "latents": 300}
 
 
 class Arena:
     """Models, users and attacks, loaded once for many schemes.
 
     Args:
-        config: its hybrid part is used with switch point 1, as what the server sees depends on no other step.
+        config: requests ask for one step, as what the server sees depends on no other; images are made by all.
         corpus, language_model: for the attacks that learn.
         users: who plays.
-        answered: how many requests a scheme are answered for real.
+        answered: how many requests a scheme are answered over a real wire.
+        published: how many users a scheme publish their image.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Arena:
         *,
         users: Users,
         answered: int,
+        published: int = 0,
         corpus: Path | None = None,
         language_model: str | None = None,
     ) -> None:
@@ -53,8 +57,9 @@ class Arena:
         cloud, self.device = load_pipelines(config.pair)
         played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
         server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
-        self.game = Game(played, self.device, server, users, answered)
-        self.knowledge = Knowledge(users.taxonomy, config.pair, corpus or OWN_CORPUS, language_model)
+        publisher = Publisher(config.pair, config.hybrid, cloud, self.device)
+        self.game = Game(played, self.device, server, users, publisher, answered, published)
+        self.knowledge = Knowledge(users.taxonomy, config.pair, corpus or CAPTIONS, language_model)
         self._attacks: dict[str, Attack] = {}
 
     def play(self, name: str, scheme: Scheme, folder: Path) -> Path:
@@ -74,10 +79,10 @@ class Arena:
         return pd.concat(parts, ignore_index=True)
 
 
-def users_for(config: Config, *, repeats: int, others: int, templates: int | None = None) -> Users:
+def users_for(config: Config, *, repeats: int, others: int, templates: int | None = None, rounds: int = 1) -> Users:
     """The users of the pair's taxonomy."""
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
-    return Users(taxonomy, seed=config.seed, repeats=repeats, others=others, templates=templates)
+    return Users(taxonomy, seed=config.seed, repeats=repeats, others=others, templates=templates, rounds=rounds)
 
 
 def run_matrix(

@@ -1,4 +1,4 @@
-"""The schemes under attack: what each client sends, downloads and waits for."""
+"""The schemes under attack: what each client sends, and how it takes the answer."""
 
 import random
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from diffusers import DiffusionPipeline
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.device.client import Query
 from obclip_cli.game import controls
+from obclip_cli.game.wire import Ask, as_it_is, hangs_up
 
 WORD_EPSILON = 14.0
 
@@ -21,16 +22,17 @@ class Scheme:
         privacy: the client's strategy.
         on_cloud: share of the steps that the cloud runs where it is not the configured one.
         change: what is made of the client's query before it is sent.
-        rows: which rows the client downloads.
-        stay: the share of the answer's time that it stays.
+        ask: how it sends a request and takes the answer.
+        answered: whether its requests are answered and its images published; controls that differ from `all` in words
+            alone need neither.
         caught_by: for a leak that was planted, the attack that must see it.
     """
 
     privacy: PrivacyConfig
     on_cloud: float | None = None
     change: Callable[[Query, random.Random], Query] = lambda query, _: query
-    rows: Callable[[Query], tuple[int, ...]] = lambda query: tuple(range(len(query.candidates.prompts)))
-    stay: Callable[[Query], float] = lambda _: 1.0
+    ask: Ask = as_it_is
+    answered: bool = True
     caught_by: str | None = None
 
 
@@ -54,9 +56,8 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "bucket": Scheme(privacy("bucket", lambda_)),
         "dp": Scheme(privacy("dp", lambda_)),
         "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
-        "own-first": Scheme(hidden, change=controls.own_first, caught_by="position"),
-        "own-spelling": Scheme(hidden, change=controls.own_spelling, caught_by="surface"),
-        "own-pronouns": Scheme(hidden, change=controls.own_pronouns, caught_by="context"),
-        "own-download": Scheme(hidden, rows=controls.only_own_row, caught_by="traffic"),
-        "own-time": Scheme(hidden, stay=controls.until_own_row, caught_by="timing"),
+        "own-first": Scheme(hidden, change=controls.own_first, answered=False, caught_by="position"),
+        "own-spelling": Scheme(hidden, change=controls.own_spelling, answered=False, caught_by="surface"),
+        "own-pronouns": Scheme(hidden, change=controls.own_pronouns, answered=False, caught_by="context"),
+        "hangs-up": Scheme(hidden, ask=hangs_up, caught_by="timing"),
     }

@@ -10,7 +10,6 @@ import pandas as pd
 
 from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionRepeated
 from obclip_cli.attacks.transcript import read_transcripts
-from obclip_cli.game.play import Game
 from obclip_cli.game.run import Arena, schemes_of
 from obclip_cli.game.scoring import score_run
 from obclip_cli.game.users import Users
@@ -57,7 +56,7 @@ def query_sweep(arena: Arena, lambda_: float, most: int, folder: Path, advance: 
     """Success of both intersection attacks after 1 to `most` requests of one client, one row each."""
     users = arena.game.users
     longer = Users(users.taxonomy, seed=users.seed, repeats=most - 1, others=most - 1, templates=len(users.templates))
-    game = Game(arena.game.config, arena.device, arena.game.cloud, longer, answered=0)
+    game = replace(arena.game, users=longer, answered=0, published=0)
     repeated, different = IntersectionRepeated(arena.knowledge), IntersectionDifferent(arena.knowledge)
     rows: list[pd.DataFrame] = []
     for name, scheme in schemes_of(arena, MANY_TIMES, lambda_).items():

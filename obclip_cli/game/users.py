@@ -50,15 +50,23 @@ class Users:
         repeats: how often a user has typed the same prompt before.
         others: how many other prompts it has typed about the same values.
         templates: how many templates of the file are used; all of them by default.
+        rounds: how many users there are of each combination and template, each with wordings of its own.
 
     Raises:
         UserError: there are no prompts for this taxonomy, or the rules do not read one as it was meant.
     """
 
     def __init__(
-        self, taxonomy: Taxonomy, *, seed: int, repeats: int, others: int, templates: int | None = None
+        self,
+        taxonomy: Taxonomy,
+        *,
+        seed: int,
+        repeats: int,
+        others: int,
+        templates: int | None = None,
+        rounds: int = 1,
     ) -> None:
-        self.taxonomy, self.seed = taxonomy, seed
+        self.taxonomy, self.seed, self.rounds = taxonomy, seed, rounds
         self.repeats, self.others = repeats, others
         prompts = _read().get(taxonomy.name)
         if prompts is None:
@@ -66,25 +74,26 @@ class Users:
         self.wordings: dict[str, dict[str, list[str]]] = prompts["wordings"]
         self.all_templates: list[str] = prompts["templates"]
         self.templates = self.all_templates[:templates]
-        self._typed: dict[tuple[str, Values], Typed] = {}
+        self._typed: dict[tuple[str, Values, int], Typed] = {}
 
     def __iter__(self) -> Iterator[User]:
         combinations = list(itertools.product(*self.wordings.values()))
-        for number, (template, values) in enumerate(itertools.product(self.templates, combinations)):
-            now = self.typed(template, values)
+        players = itertools.product(range(self.rounds), self.templates, combinations)
+        for number, (turn, template, values) in enumerate(players):
+            now = self.typed(template, values, turn)
             others = [other for other in self.all_templates if other != template]
             chosen = random.Random(f"{self.seed} {number}").sample(others, min(self.others, len(others)))
-            before = (now,) * self.repeats + tuple(self.typed(other, values) for other in chosen)
+            before = (now,) * self.repeats + tuple(self.typed(other, values, turn) for other in chosen)
             yield User(now, before, number)
 
-    def typed(self, template: str, values: Values) -> Typed:
+    def typed(self, template: str, values: Values, turn: int = 0) -> Typed:
         """A template in one user's words; the same words each time."""
-        if (template, values) not in self._typed:
-            self._typed[template, values] = self._type(template, values)
-        return self._typed[template, values]
+        if (template, values, turn) not in self._typed:
+            self._typed[template, values, turn] = self._type(template, values, turn)
+        return self._typed[template, values, turn]
 
-    def _type(self, template: str, values: Values) -> Typed:
-        chance = random.Random(f"{self.seed} {template} {values}")
+    def _type(self, template: str, values: Values, turn: int) -> Typed:
+        chance = random.Random(f"{self.seed} {template} {values}{f' {turn}' if turn else ''}")
         named = dict(zip(self.wordings, values, strict=True))
         words = {attribute: chance.choice(self.wordings[attribute][value]) for attribute, value in named.items()}
         prompt = Template(template).substitute(words | PRONOUNS.get(named.get("gender", ""), WITHOUT_GENDER))

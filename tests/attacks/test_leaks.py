@@ -15,7 +15,7 @@ TEXT_ATTACKS = ("prior", "position", "surface", "context", "intersection-repeate
 def test_planted_leaks_are_caught_and_the_repaired_schemes_are_not(arena: Arena, verdicts: Verdicts) -> None:
     """A leak is a scheme that names the attack meant for it: a new one is tested here without another word."""
     planted = {name: scheme.caught_by for name, scheme in schemes_of(arena, [], 0.1).items() if scheme.caught_by}
-    assert len(planted) >= 6
+    assert len(planted) >= 5
     for name, attack in planted.items():
         assert is_leak(verdicts(name, attack)), name
         assert not is_leak(verdicts("all", attack)), attack
@@ -59,5 +59,6 @@ def test_no_attack_takes_the_truth(arena: Arena) -> None:
         assert list(inspect.signature(attack(arena.knowledge).guess).parameters) == ["transcript"]
 
 
-def test_attacks_without_their_model_do_not_apply(verdicts: Verdicts) -> None:
-    assert verdicts("all", "language-model")["verdict"] == NOT_APPLICABLE
+def test_a_connection_that_closes_early_tells_its_row(verdicts: Verdicts) -> None:
+    assert verdicts("all", "traffic")["success"] == pytest.approx(0.1)
+    assert verdicts("hangs-up", "traffic")["success"] > 0.3

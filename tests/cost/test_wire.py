@@ -9,13 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from obclip_cli.attacks.transcript import Exchange
 from obclip_cli.compose import compose_config
 from obclip_cli.cost import wire
 from obclip_cli.cost.link import Connection, Link, Passed
 from obclip_cli.device.remote import RemoteCloud
-from obclip_cli.game.scoring import NOT_APPLICABLE
-from obclip_cli.game.wire import RATE, attack_recorded, exchange
+from obclip_cli.game.wire import exchange
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from tests.cloud.serving import request, serving
 from tests.conftest import Run, assert_one_line_error
@@ -78,23 +76,15 @@ def test_a_recorded_exchange_tells_rows_and_times_by_what_arrived() -> None:
     message = request(4).to_bytes()
     body = (8).to_bytes(8, "little") + bytes(8) + bytes(400)
     head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}".encode()
-    for arrived, rows in ((len(body), (0, 1, 2, 3)), (len(body) - 200, (0, 1)), (16, ())):
-        down = Passed(bytearray(head + b"\r\n\r\n" + body[:arrived]), [1.0, 2.0])
-        seen = exchange(message, Connection(down=down))
-        assert isinstance(seen, Exchange)
-        assert (seen.rows_down, seen.bytes_down) == (rows, arrived)
-        assert seen.stay_seconds == 1.0
-        assert seen.work_seconds == max(1.0, 8 * (len(head) + len(body)) / RATE)
-
-
-def test_attacks_on_recorded_traffic(tiny_pair: list[str], tmp_path: Path) -> None:
-    """Honest traffic gives one in N; that of a client which hangs up early gives more."""
-    scores = attack_recorded(compose_config(tiny_pair), tmp_path, users=6).set_index(["client", "attack"])
-    for attack in ("traffic", "timing"):
-        honest = scores.loc[("obclip", attack)]
-        assert honest["prompts"] == 6 and honest["verdict"] != NOT_APPLICABLE
-    assert scores.loc[("obclip", "traffic")]["success"] == pytest.approx(0.1)
-    assert scores.loc[("hangs up after its row", "traffic")]["success"] > 0.1
+    offer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"  # on the same connection, before it
+    for before in (b"", offer):
+        for arrived, rows in ((len(body), (0, 1, 2, 3)), (len(body) - 200, (0, 1)), (16, ())):
+            content = bytearray(before + head + b"\r\n\r\n" + body[:arrived])
+            ends = [len(before), len(before) + 1, len(content)]
+            seen = exchange(message, Connection(down=Passed(content, [0.0, 1.0, 2.0], ends)), 8e3)
+            assert (seen.rows_down, seen.bytes_down) == (rows, arrived)
+            assert seen.stay_seconds == 1.0
+            assert seen.work_seconds == max(1.0, (len(head) + len(body)) / 1e3)
 
 
 def test_profile_wire_writes_its_tables(

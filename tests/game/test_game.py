@@ -23,7 +23,7 @@ from obclip_cli.prompts.taxonomy import load_taxonomy
 @pytest.fixture(scope="module")
 def arena(tiny_pair: list[str]) -> Arena:
     config = compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=1"])
-    return Arena(config, users=users_for(config, repeats=2, others=1, templates=2), answered=3)
+    return Arena(config, users=users_for(config, repeats=2, others=1, templates=2), answered=3, published=2)
 
 
 @pytest.mark.parametrize(("name", "n", "templates"), [("emoji", 10, 16), ("paper", 30, 8)])
@@ -70,7 +70,8 @@ def test_what_is_recorded_holds_no_truth(arena: Arena, tmp_path: Path) -> None:
     assert len({t.past[0].message for t in transcripts[:10]}) == 1
     answered = [t.seen.rows_down is not None for t in transcripts]
     assert answered == [True] * 3 + [False] * 17
-    assert transcripts[0].seen.rows_down == tuple(range(10))
+    assert transcripts[0].seen.rows_down == tuple(range(10))  # as the line between both saw it
+    assert [t.published is not None for t in transcripts] == [True] * 2 + [False] * 18
 
 
 def test_a_scheme_that_was_played_is_not_played_again(arena: Arena, tmp_path: Path) -> None:
