@@ -125,7 +125,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         else:
             row = table[(table["question"] == "published image")].iloc[0]
             what = "above 1/N"
-        beyond = Estimate(*(float(row[column]) for column in ("beyond", "low", "high")))
+        beyond = Estimate(float(row["beyond"]), float(row["low"]), float(row["high"]))
         ours = f"{row['success']:.3g} against {row['prior']:.3g}; {what} {in_words(beyond)}"
         found.append(
             Claim(text, "our claim; the paper has no such measurement", "none", ours, above(beyond, 0.0, what))

@@ -2,8 +2,8 @@
 
 The matrix of schemes and attacks, what λ costs, and what repetition adds. What decides the claims:
 
-* all (λ = 0): every attack that applies is right with exactly 1/N, as each candidate is p* equally often and none
-  shows in the request. Where too few prompts were answered for that, the interval must hold 1/N.
+* all (λ = 0): every attack on requests that applies is right with exactly 1/N, as each candidate is p* equally often
+  and none shows in the request. What a clock measured, or too few prompts told, must have 1/N in its interval.
 * bucket: under every attack that applies, the interval over prompts reaches down to 1/N + λ or below it.
 * replacement, word-dp: the attack that is right most often has its whole interval above 1/N.
 """
@@ -18,7 +18,7 @@ from obclip_cli.config import Config
 from obclip_cli.diffusion import pairs
 from obclip_cli.evaluation.blocks import settings_of
 from obclip_cli.game.run import LAMBDA, Arena, run_matrix, schemes_of, users_for
-from obclip_cli.game.scoring import LEAK
+from obclip_cli.game.scoring import LEAK, power
 from obclip_cli.game.sweeps import MANY_TIMES, WITH_LAMBDA, lambda_sweep, query_sweep
 from obclip_cli.game.utility import utility_of_draws
 from obclip_cli.metrics.intervals import Estimate
@@ -29,6 +29,9 @@ from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.runs import read_table
 
 ROUNDING = 1e-9
+MEASURED = ("traffic", "timing")  # by a clock
+SHOWN = ("published-image",)  # not a part of any request: no scheme promises anything about it
+UTILITY: dict[str, list[float]] = {"lambda": [], "right": []}  # where the pair cannot show what the taxonomy hides
 
 
 def run_of(config: Config, folder: Path) -> Path:
@@ -50,17 +53,30 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     scores, sweep, utility, queries = (
         read_table(run / f"{name}.csv") for name in ("scores", "lambda", "utility", "queries")
     )
-    told = f"{scores['prompts'].max()} prompts, fewer where models answer; λ = {LAMBDA} for {', '.join(WITH_LAMBDA)}."
+    told = f"{how_sure(scores)} λ = {LAMBDA} for {', '.join(WITH_LAMBDA)}."
     caption = write_results(config, folder, matrix(scores), run, told)
-    plot_privacy(sweep, utility, queries, folder / "privacy.png", title=settings_of(config)["title"])
+    experiment = settings_of(config)
+    plot_privacy(sweep, utility, queries, folder / f"{experiment['name']}.png", title=experiment["title"])
     return caption
+
+
+def how_sure(scores: pd.DataFrame) -> str:
+    """How many prompts each attack saw, and the chance that a leak of 5 points would be called."""
+    hidden = scores[scores["scheme"].isin(("all", "bucket")) & (scores["prompts"] > 0)]
+    groups = hidden.groupby("prompts", sort=True)["attack"].unique()
+    most, parts = max(groups.index), []
+    for prompts, attacks in groups[::-1].items():
+        chances = [power(float(bound), int(str(prompts))) for bound in sorted(hidden["bound"].unique())]
+        names = "text attacks" if prompts == most else ", ".join(attacks)
+        parts.append(f"{prompts} for {names} ({' and '.join(f'{chance:.0%}' for chance in chances)})")
+    return f"Prompts, and the chance that a LEAK of 5 points is called on all and bucket: {'; '.join(parts)}."
 
 
 def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
     """Play, attack and sweep; writes `scores.csv`, `lambda.csv`, `queries.csv` and `utility.csv`."""
     plays = settings_of(config)["plays"]
-    users = users_for(config, repeats=plays["repeats"], others=plays["others"])
-    arena = Arena(config, users=users, answered=plays["answered"])
+    users = users_for(config, repeats=plays["repeats"], others=plays["others"], rounds=plays["rounds"])
+    arena = Arena(config, users=users, answered=plays["answered"], published=plays["published"])
     run_matrix(arena, schemes_of(arena, [], LAMBDA), list(ATTACKS), folder, progress)
     few, lambdas = users_for(config, repeats=3, others=3, templates=plays["sweep_templates"]), plays["lambdas"]
     text_only = Arena(config, users=few, answered=0)
@@ -68,7 +84,7 @@ def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
     tables = {
         "lambda": lambda_sweep(text_only, lambdas, folder / "lambda", steps[0]),
         "queries": query_sweep(text_only, LAMBDA, plays["most_queries"], folder / "queries", steps[1]),
-        "utility": utility_of_draws(config, lambdas, progress),
+        "utility": utility_of_draws(config, lambdas, progress) if plays["utility"] else pd.DataFrame(UTILITY),
     }
     for name, table in tables.items():
         runs.write_text(folder / f"{name}.csv", table.to_csv(index=False))
@@ -92,7 +108,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     for scheme, (text, source, paper) in settings_of(config)["claims_on"].items():
         ours, verdict = "not run", untested("nothing was played")
         if scores is not None:
-            tried = scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0)]
+            tried = scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0) & ~scores["attack"].isin(SHOWN)]
             ours, verdict = {"all": exactly_one_of_n, "bucket": within_bound}.get(scheme, leaks)(tried)
         found.append(Claim(text, source, paper, ours, verdict))
     return found
@@ -101,7 +117,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
 def exactly_one_of_n(tried: pd.DataFrame) -> tuple[str, Verdict]:
     """Theorem 1."""
     # Users are taken combination by combination: with whole rounds of N, every candidate is p* equally often.
-    whole = tried["prompts"] % (1 / tried["bound"]).round() == 0
+    whole = (tried["prompts"] % (1 / tried["bound"]).round() == 0) & ~tried["attack"].isin(MEASURED)
     exact = (tried["success"] - tried["bound"]).abs() <= ROUNDING
     covered = (tried["low"] <= tried["bound"]) & (tried["bound"] <= tried["high"])
     off = tried[~exact.where(whole, covered)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from obclip_cli.attacks import Attack
 from obclip_cli.attacks.transcript import Transcript
@@ -53,6 +54,12 @@ def wilson(right: float, trials: int) -> tuple[float, float]:
     share, z = right / trials, NORMAL_95**2 / trials
     middle, half = share + z / 2, math.sqrt(z * (share * (1 - share) + z / 4))
     return (middle - half) / (1 + z), (middle + half) / (1 + z)
+
+
+def power(bound: float, trials: int, excess: float = 0.05) -> float:
+    """The chance that a LEAK is called where the true success lies `excess` above the bound."""
+    called = next((right for right in range(trials + 1) if wilson(right, trials)[0] > bound), trials + 1)
+    return float(stats.binom.sf(called - 1, trials, min(1.0, bound + excess)))
 
 
 def score(guesses: Iterable[np.ndarray | None], truth: pd.DataFrame) -> Score:

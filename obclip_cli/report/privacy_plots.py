@@ -20,7 +20,8 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
     """
     figure, (axes,) = panels(1, 5, (17, 3.6))
     _cost(axes[0], sweep)
-    _utility(axes[1], sweep, utility)
+    if len(utility):
+        _utility(axes[1], sweep, utility)
     _success(axes[2], sweep)
     for axis, prompts in zip(axes[3:], ("the same", "different"), strict=True):
         _over_queries(axis, queries[queries["prompts"] == prompts], prompts)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments import privacy
+from obclip_cli.attacks import ATTACKS
 from obclip_cli.compose import compose_config
 from tests.experiments.conftest import Reproduced
 
@@ -18,7 +19,10 @@ def test_planted_leaks_are_caught_and_what_is_promised_is_kept(reproduced: Repro
     assert matrix.loc["own-first", "position"] == "100.0*" and str(matrix.loc["all", "position"]) == "10.0"
     planted = scores[scores["planted_for"] == scores["attack"]]
     assert set(planted["verdict"]) == {"LEAK"} and len(planted) > 4
-    assert set(scores[scores["scheme"].isin(("all", "bucket"))]["verdict"]) <= {"within the bound", "not applicable"}
+    requests = scores[scores["scheme"].isin(("all", "bucket")) & (scores["attack"] != "published-image")]
+    assert set(requests["verdict"]) <= {"within the bound", "not applicable"}
+    tried = scores[scores["prompts"] > 0].groupby("attack")["scheme"].unique()
+    assert {*ATTACKS} - {"names"} <= {*tried.index}  # no column is empty; the templates name nobody
     words = [claim.verdict.word for claim in reproduced.claims("privacy")]
     assert words[:2] == ["holds", "holds"]  # Theorem 1 and blocks do not depend on the weights
 

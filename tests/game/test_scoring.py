@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from obclip_cli.game.scoring import LEAK, NOT_APPLICABLE, WITHIN, score, success, wilson
+from obclip_cli.game.scoring import LEAK, NOT_APPLICABLE, WITHIN, power, score, success, wilson
 
 
 @pytest.mark.parametrize(("right", "trials"), [(0, 10), (3, 10), (10, 10), (160, 1600)])
@@ -36,3 +36,9 @@ def test_transcripts_without_a_guess_do_not_count() -> None:
     assert (tried.prompts, tried.success, tried.bound) == (2, 1.0, pytest.approx(0.3))
     none = score([None, None, None], truth)
     assert none.verdict == NOT_APPLICABLE and math.isnan(none.success)
+
+
+def test_the_power_of_a_verdict_grows_with_the_prompts() -> None:
+    few, many = power(0.1, 100), power(0.1, 640)
+    assert few < 0.5 < 0.9 < many
+    assert power(0.1, 640, excess=0.0) < 0.05  # a kept bound is seldom called a leak
