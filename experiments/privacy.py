@@ -76,7 +76,7 @@ def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
     """Play, attack and sweep; writes `scores.csv`, `lambda.csv`, `queries.csv` and `utility.csv`."""
     plays = settings_of(config)["plays"]
     users = users_for(config, repeats=plays["repeats"], others=plays["others"], rounds=plays["rounds"])
-    arena = Arena(config, users=users, answered=plays["answered"], published=plays["published"])
+    arena = Arena(config, users=users, **{name: plays[name] for name in ("answered", "published", "made")})
     run_matrix(arena, schemes_of(arena, [], LAMBDA), list(ATTACKS), folder, progress)
     few, lambdas = users_for(config, repeats=3, others=3, templates=plays["sweep_templates"]), plays["lambdas"]
     text_only = Arena(config, users=few, answered=0)

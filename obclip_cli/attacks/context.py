@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from obclip_cli.attacks.knowledge import PRONOUNS, Guesser
+from obclip_cli.attacks.knowledge import PRONOUNS, Guesser, Knowledge
 from obclip_cli.attacks.transcript import Exchange, Transcript
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.detect import detect
@@ -23,30 +23,47 @@ WORD = r"(?u)\b\w+\b"
 class Context(Guesser):
     """Breaks requests whose common words betray a value: "his eyes" with all of them (the paper's template six)."""
 
+    def __init__(self, knowledge: Knowledge) -> None:
+        super().__init__(knowledge)
+        self.masked: dict[str, str] = {}
+        self.seen: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+
     def guess(self, transcript: Transcript) -> np.ndarray:
         """Each sent candidate by the product of its values' probabilities, given what all sent prompts share."""
         return self.weighed(transcript, self.chances(transcript, transcript.seen))
 
     def chances(self, transcript: Transcript, exchange: Exchange) -> np.ndarray:
         """The candidates' chances (N,) by the words of one exchange, where all values are alike without them."""
-        context = common_words(mask(prompt, self.knowledge.taxonomy) for prompt in exchange.prompts)
+        if exchange.prompts not in self.seen:
+            self.seen[exchange.prompts] = self._look(common_words(map(self._mask, exchange.prompts)))
         chances = np.ones(transcript.n)
-        models = self._told if PRONOUNS & set(context.split()) else self._models
         for slot, attribute in enumerate(transcript.attributes):
-            if model := models.get(attribute):
-                likely = dict(zip(model.classes_, model.predict_proba([context])[0], strict=True))
+            if likely := self.seen[exchange.prompts].get(attribute):
                 chances *= [likely.get(values[slot], min(likely.values())) for values in transcript.values]
         return chances
+
+    def _look(self, context: str) -> dict[str, dict[str, float]]:
+        """Attribute -> value -> its probability by the words around."""
+        models = self._told if PRONOUNS & set(context.split()) else self._models
+        return {
+            attribute: dict(zip(model.classes_, model.predict_proba([context])[0], strict=True))
+            for attribute, model in models.items()
+        }
+
+    def _mask(self, prompt: str) -> str:
+        if prompt not in self.masked:
+            self.masked[prompt] = mask(prompt, self.knowledge.taxonomy)
+        return self.masked[prompt]
 
     @cached_property
     def _models(self) -> dict[str, Pipeline]:
         """A classifier of every attribute that the corpus says in two ways at least, of words as requests show them."""
-        return self._learn(lambda text, candidates: common_words(mask(p, self.knowledge.taxonomy) for p in candidates))
+        return self._learn(lambda text, candidates: common_words(map(self._mask, candidates)))
 
     @cached_property
     def _told(self) -> dict[str, Pipeline]:
         """The same with the texts' own pronouns, for requests that do not adapt them."""
-        return self._learn(lambda text, _: mask(text, self.knowledge.taxonomy))
+        return self._learn(lambda text, _: self._mask(text))
 
     def _learn(self, around: Callable[[str, tuple[str, ...]], str]) -> dict[str, Pipeline]:
         rows: dict[str, list[tuple[str, str]]] = {}

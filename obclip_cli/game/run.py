@@ -27,19 +27,20 @@ from obclip_cli.report.progress import ProgressBar
 # λ of the schemes that take one, where the configuration leaves it at 0.
 LAMBDA = 0.1
 MAX_CANDIDATES = 64
-# Making an image is expensive: these attacks see at most this many transcripts, and none of controls in words alone.
-MOST = {"image-inspection": 300, "latents": 300}
+# Making an image is expensive: these attacks see `made` transcripts, and none of controls that differ in words alone.
+MADE = ("image-inspection", "latents")
 
 
 class Arena:
     """Models, users and attacks, loaded once for many schemes.
 
     Args:
-        config: requests ask for one step, as what the server sees depends on no other; images are made by all.
+        config: requests ask for no step, as what the server sees depends on none; images are made by all.
         corpus, language_model: for the attacks that learn.
         users: who plays.
         answered: how many requests a scheme are answered over a real wire.
         published: how many users a scheme publish their image.
+        made: how many transcripts attacks see that make images of their own.
     """
 
     def __init__(
@@ -49,13 +50,14 @@ class Arena:
         users: Users,
         answered: int,
         published: int = 0,
+        made: int = 20,
         corpus: Path | None = None,
         language_model: str | None = None,
     ) -> None:
         require(config.cloud.server is None, "the game needs the cloud in its own process; leave cloud.server out")
-        self.config = config
+        self.config, self.made = config, made
         cloud, self.device = load_pipelines(config.pair)
-        played = replace(config, hybrid=replace(config.hybrid, switch_point=1, handover="restart", timestep_shift=0))
+        played = replace(config, hybrid=replace(config.hybrid, switch_point=0, handover="restart", timestep_shift=0))
         server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
         publisher = Publisher(config.pair, config.hybrid, cloud, self.device)
         self.game = Game(played, self.device, server, users, publisher, answered, published)
@@ -74,7 +76,8 @@ class Arena:
         for name in names:
             # Kept from scheme to scheme: what an attack has learnt or drawn serves it again.
             attack = self._attacks.setdefault(name, ATTACKS[name](self.knowledge))
-            parts.append(score_run(folder, transcripts[: MOST.get(name)], {name: attack}))
+            seen = transcripts[: self.made] if name in MADE else transcripts
+            parts.append(score_run(folder, seen, {name: attack}))
             advance(1)
         return pd.concat(parts, ignore_index=True)
 
@@ -94,7 +97,7 @@ def run_matrix(
     parts = []
     for name, scheme in schemes.items():
         recorded = arena.play(name, scheme, folder)
-        tried = [attack for attack in attacks if scheme.answered or attack not in MOST]
+        tried = [attack for attack in attacks if scheme.answered or attack not in MADE]
         parts.append(arena.attack(recorded, tried, advance).assign(scheme=name, planted_for=scheme.caught_by or ""))
         advance(len(attacks) - len(tried))
     table = pd.concat(parts, ignore_index=True)

@@ -13,7 +13,7 @@ from obclip_cli.main import run
 from obclip_cli.reproduction.claims import Claim, contrast_claims
 from obclip_cli.reproduction.experiment import module_of
 
-SMALL = {"rounds": 1, "answered": 20, "published": 10, "images": 10, "most_queries": 4}  # of the games
+SMALL = {"rounds": 1, "answered": 20, "published": 10, "made": 10, "images": 10, "most_queries": 4}  # of the games
 FAST = ["hybrid.steps=12", "dataset.limit=3", *(f"++experiment.plays.{key}={size}" for key, size in SMALL.items())]
 
 
