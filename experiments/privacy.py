@@ -29,7 +29,8 @@ from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.runs import read_table
 
 ROUNDING = 1e-9
-MEASURED = ("traffic", "timing")  # by a clock
+# By a clock; or by other prompts of the user, which are not the same for all candidates.
+MEASURED = ("traffic", "timing", "many-prompts")
 SHOWN = ("published-image",)  # not a part of any request: no scheme promises anything about it
 UTILITY: dict[str, list[float]] = {"lambda": [], "right": []}  # where the pair cannot show what the taxonomy hides
 

@@ -7,16 +7,17 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as vision
 
-from obclip_cli.attacks.knowledge import Knowledge, best
+from obclip_cli.attacks.knowledge import Guesser, Knowledge, best
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.diffusion.denoise import Stretch, decode, denoise
 from obclip_cli.diffusion.schedule import guidance_of
 
 
-class PublishedImage:
+class PublishedImage(Guesser):
     """Breaks every scheme whose image is published: it begins at a latent that the server knows."""
 
     def __init__(self, knowledge: Knowledge) -> None:
+        super().__init__(knowledge)
         self.pair, self.pipeline = knowledge.pair, knowledge.pipeline
         self.finished: dict[tuple[str, int], torch.Tensor] = {}
 
@@ -27,9 +28,9 @@ class PublishedImage:
         own = self._finish(transcript.seen.prompts, transcript.seen.request.noise_seed, transcript.seen.request.steps)
         near = nearest(read_image(transcript.published), own)
         scores = np.full(transcript.n, -1.0)
-        for place, prompt in enumerate(transcript.candidates):
-            if prompt in transcript.seen.prompts:
-                scores[place] = near[transcript.seen.prompts.index(prompt)]
+        for place, closeness in zip(self.sent(transcript), near, strict=True):
+            if place is not None:
+                scores[place] = closeness
         return best(scores)
 
     def _finish(self, prompts: tuple[str, ...], seed: int, steps: int) -> torch.Tensor:
