@@ -15,7 +15,7 @@ from obclip_cli.evaluation.blocks import Block, blocks_of, settings_of
 from obclip_cli.evaluation.contrasts import difference
 from obclip_cli.evaluation.images import StoredImages
 from obclip_cli.evaluation.methods import CLOUD_ONLY, DEVICE_ONLY
-from obclip_cli.report.plots import plot_scores
+from obclip_cli.report.bars import plot_scores
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.experiment import write_results
 from obclip_cli.reproduction.score_table import facts, interval_columns, score

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -77,3 +78,26 @@ def test_a_run_says_which_revision_of_each_model_it_had(
         "cloud": [{"source": "someone/large", "revision": COMMIT}],
         "device": [{"source": config.pair.device.path, "revision": None}],
     }
+
+
+def test_only_obclips_own_checkout_names_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is installed inside another repository does not take that one's commit for its own."""
+    own = runs.environment()["commit"]
+    assert own is None or len(own) >= 7
+    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "c", "--allow-empty"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    site = tmp_path / "venv" / "site-packages" / "obclip_cli"
+    site.mkdir(parents=True)
+    monkeypatch.setattr(runs, "__file__", str(site / "runs.py"))
+    assert runs.environment()["commit"] is None
+
+
+@pytest.mark.parametrize("place", ["new/folders/deep", ".", "file/below", "n" * 300])
+def test_looking_whether_a_folder_can_be_written_makes_nothing(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("x")
+    if place in ("file/below", "n" * 300):
+        with pytest.raises(UserError, match="choose another folder with -o"):
+            runs.check_writable(tmp_path / place)
+    else:
+        runs.check_writable(tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

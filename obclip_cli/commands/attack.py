@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config, taxonomy_path
@@ -27,7 +25,11 @@ obclip attack context --corpus captions.csv privacy.lambda=0.2
 
 obclip attack detection --file prompts.jsonl
 """
-WIDTH = 130  # columns that the table needs
+# What `obclip_cli.attacks` calls them, which is not imported to print the help.
+NAMES = (
+    "prior, position, surface, context, language-model, intersection-repeated, intersection-different, traffic, "
+    "timing, inversion, image-inspection, detection"
+)
 # As many as the verdicts need: a client's earlier requests, and requests that are answered for real.
 REPEATS, OTHERS, ANSWERED, PUBLISHED = 6, 6, 20, 20
 
@@ -35,7 +37,7 @@ REPEATS, OTHERS, ANSWERED, PUBLISHED = 6, 6, 20, 20
 def attack(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="An attack, then overrides.", show_default=False),
+        typer.Argument(metavar="[NAME] [KEY=VALUE]...", help=f"One of {NAMES}; then overrides.", show_default=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every attack.")] = False,
     scheme: Annotated[
@@ -128,18 +130,15 @@ def show(table: "pd.DataFrame") -> None:
     """Print a table for a person."""
     import pandas as pd
 
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    for column in table.columns:
-        is_number = pd.api.types.is_numeric_dtype(table[column])
-        shown.add_column(column.replace("_", " "), justify="right" if is_number else "left", no_wrap=True)
-    for row in table.itertuples(index=False):
-        shown.add_row(*(_cell(value) for value in row))
-    console = Console()
-    console.width = max(console.width, WIDTH)
-    console.print(shown)
+    from obclip_cli.report.tables import print_table
+
+    words = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
+    names = {column: column.replace("_", " ") for column in table}
+    cells = table.map(_cell).rename(columns=names)
+    print_table(cells, keys=list(cells)[:2], left=[names[column] for column in words], styles={"LEAK": "red"})
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.3f}"  # nan is not itself
-    return f"[red]{value}[/]" if value == "LEAK" else str(value)
+    return str(value)

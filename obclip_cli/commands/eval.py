@@ -8,6 +8,7 @@ import typer
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError, require
+from obclip_cli.overrides import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from obclip_cli.data import Sample
     from obclip_cli.evaluation.images import StoredImages
 
-EPILOG = """
+EPILOG = f"""
+experiment=NAME scores the methods of {", ".join(names_of("experiment"))}.
+
 Examples:
 
 obclip eval --dataset emoji
@@ -100,17 +103,13 @@ def _draw(
 ) -> None:
     """The table, the plot of scores, and last the grid of images."""
     from obclip_cli.metrics.scores import panels
-    from obclip_cli.report.bars import plot_bars
+    from obclip_cli.report.bars import plot_scores
     from obclip_cli.report.picture_grid import plot_grid
     from obclip_cli.report.tables import with_intervals, write_table
 
     write_table(with_intervals(table), folder / "table", caption=caption)
-    measured = table[table["clip"].notna() & table["k"].notna()].set_index("method")
-    bars = {
-        label: measured[[c for c in (name, f"{name}_low", f"{name}_high") if c in measured]]
-        for name, label in panels(table).items()
-    }
-    plot_bars(bars, folder / "scores.png", title=f"{config.dataset['name']}, {config.pair.name}; bars: 95 % intervals")
+    measured, title = table[table["clip"].notna() & table["k"].notna()], f"{config.dataset['name']}, {config.pair.name}"
+    plot_scores(measured, folder / "scores.png", columns=panels(table), title=f"{title}; whiskers: 95 % intervals")
     shown = min(SHOWN, len(samples))
     grid = {name: pictures[:shown] for name, pictures in images.items()}
     plot_grid(folder / "images.png", grid, [sample.prompt for sample in samples[:shown]])

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config
@@ -175,10 +173,11 @@ def _show_latency(facts: dict[str, Any]) -> None:
 
 
 def _print_table(title: str, rows: list[dict[str, Any]], *, places: int) -> None:
-    """Rows with the same keys; numbers are right-aligned, with a given number of decimal places."""
-    table = Table(title=title, title_justify="left")
-    for column, value in rows[-1].items():
-        table.add_column(column, justify="left" if isinstance(value, str) and column != "difference" else "right")
-    for row in rows:
-        table.add_row(*(f"{value:,.{places}f}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    """Rows with the same keys, the first two of which name them; numbers have a given number of decimal places."""
+    import pandas as pd
+
+    from obclip_cli.report.tables import print_table
+
+    cells = pd.DataFrame(rows).map(lambda value: f"{value:,.{places}f}" if isinstance(value, float) else str(value))
+    words = [column for column, value in rows[-1].items() if isinstance(value, str) and column != "difference"]
+    print_table(cells, title=title, keys=list(cells)[:2], left=words)

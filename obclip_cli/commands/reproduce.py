@@ -10,6 +10,7 @@ import typer
 from obclip_cli.commands import options as o
 from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError, nearest
+from obclip_cli.overrides import names_of
 
 if TYPE_CHECKING:
     from obclip_cli.report.progress import Experiments
@@ -27,13 +28,14 @@ obclip reproduce --pair sd14-bksdm-small --data datasets
 obclip reproduce table7 --pair sdxl-koala --leave-out
 """
 EMBEDDED = "mini"
+NAMES = ", ".join(names_of("experiment"))
 QUICK = Path("results") / "quick"
 
 
 def reproduce(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="An experiment, then overrides.", show_default=False),
+        typer.Argument(metavar="[NAME] [KEY=VALUE]...", help=f"One of {NAMES}; then overrides.", show_default=False),
     ] = None,
     pair: o.Pair = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Prompts of each dataset.")] = None,

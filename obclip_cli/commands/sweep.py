@@ -70,6 +70,7 @@ def _report(folder: Path, asked: list[str], *, as_json: bool, stopped: bool = Fa
     Raises:
         UserError: all runs failed.
     """
+    from obclip_cli.evaluation.score import COSTS
     from obclip_cli.evaluation.sweep_plot import plot_sweep_runs
     from obclip_cli.evaluation.sweep_report import read_sweep, write_sweep
     from obclip_cli.report.tables import show_table
@@ -79,7 +80,7 @@ def _report(folder: Path, asked: list[str], *, as_json: bool, stopped: bool = Fa
         if stopped:
             return 0
         raise UserError(f"all {len(report.failed)} runs failed; the first: {next(iter(report.failed.values()))}")
-    caption = f"Sweep over {' '.join(asked)}. Intervals are of 95 %, over images."
+    caption = f"Sweep over {' '.join(asked)}. Intervals are of 95 %, over images. {COSTS}"
     write_sweep(report, folder, caption=caption)
     plot_sweep_runs(report, folder / "sweep.png", title=f"Sweep over {' '.join(asked)}")
     for setting, why in report.failed.items():

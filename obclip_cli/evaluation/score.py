@@ -27,6 +27,9 @@ from obclip_cli.metrics.scores import BATCH, Measurements, estimates, measure
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.progress import ProgressBar, progress_bars
 
+FEW = 20  # prompts
+FID_OF_FEW = " FID and KID of {} images mean nothing; take hundreds of prompts."
+COSTS = "cloud_gmacs: of a whole request, all n candidates; device_gmacs: of its one image."
 # Settings of a dataset that change scores; captions name them.
 DATASET_FACTS = ("size", "crop", "jpeg", "captions", "references")
 
@@ -84,7 +87,7 @@ def run_benchmark(
 
 def caption(config: Config, folder: Path) -> str:
     """The caption of a run's table: pair, sizes, dataset, and which network each score comes from."""
-    return f"Pair {config.pair.name}, {config.hybrid.steps} steps, seed {config.seed}. {judged(config, folder)}"
+    return f"Pair {config.pair.name}, {config.hybrid.steps} steps, seed {config.seed}. {judged(config, folder)} {COSTS}"
 
 
 def judged(config: Config, folder: Path) -> str:
@@ -94,6 +97,7 @@ def judged(config: Config, folder: Path) -> str:
     each = f"FID, KID and IS by {by['features']}; CLIP score by {by['clip']}; attributes by {by['attributes']}"
     each = f"all scores by {by['features']}" if len(set(by.values())) == 1 else each
     left_out = f" {len(run.left_out)} prompts cannot be hidden and are left out of every row." if run.left_out else ""
+    left_out += FID_OF_FEW.format(len(run.samples)) if len(run.samples) <= FEW else ""
     facts = [f"{key} {config.dataset[key]}" for key in DATASET_FACTS if config.dataset.get(key) is not None]
     dataset = f"{config.dataset['name']} ({', '.join(facts)})" if facts else config.dataset["name"]
     return f"{len(run.samples)} prompts of {dataset}; {each}. Intervals are of 95 %, over images.{left_out}"

@@ -44,7 +44,7 @@ class RunFolder:
         """
         runs.check_same(self.folder, self.config)
         path = self.folder / "methods.json"
-        if path.exists() and _identity(runs.read_json(path)) != _identity(self._described):
+        if path.exists() and _identity_in(path) != _identity(self._described):
             raise UserError(f"{self.folder} holds a run of other methods, or of models with other weights; {ELSEWHERE}")
 
     @cached_property
@@ -129,6 +129,18 @@ def run_name(config: Config, methods: list[Method]) -> str:
     """The run's folder name: dataset, pair, and a hash of everything else, weights included."""
     digest = runs.run_digest(config, [differing(asdict(method), Method) for method in methods])
     return f"{config.dataset.get('name', 'dataset')}-{config.pair.name}-{digest}"
+
+
+def _identity_in(path: Path) -> dict[str, Any]:
+    """That of a stored run.
+
+    Raises:
+        UserError: the file is not what a run writes.
+    """
+    try:
+        return _identity(runs.read_json(path))
+    except (TypeError, KeyError, AttributeError, IndexError) as error:
+        raise UserError(f"{path} is not what a run writes; {ELSEWHERE}") from error
 
 
 def _identity(described: dict[str, Any]) -> dict[str, Any]:

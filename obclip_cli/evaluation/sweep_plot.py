@@ -1,13 +1,14 @@
 """The plot over all runs of a sweep."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from obclip_cli.evaluation.sweep_report import SweepReport
 from obclip_cli.metrics.scores import panels as metric_panels
-from obclip_cli.report.figures import panels, save_figure
+from obclip_cli.report.figures import legend_below, mark, panels, save_figure
 
 
 def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
@@ -20,25 +21,26 @@ def plot_sweep_runs(report: SweepReport, path: Path, *, title: str) -> None:
     others = [key for key in report.swept if key != over]
     labels = _labels(runs, others)
     scores = metric_panels(runs)
-    figure, axes = panels(1, len(scores), (3.4 * len(scores), 3.6), layout="constrained")
+    figure, axes = panels(1, len(scores), (3.4 * len(scores), 3.6))
     for axis, (name, score) in zip(axes[0], scores.items(), strict=True):
-        for label, line in runs.groupby(labels, sort=False) if over else [("", runs)]:
-            line = line.sort_values(over) if over else line
-            _draw(axis, line[over] if over else labels[line.index], line, name, str(label))
+        lines = list(runs.groupby(labels, sort=False)) if over else [("", runs)]
+        for place, (label, line) in enumerate(lines):
+            line, looks = line.sort_values(over) if over else line, mark(place, len(lines))
+            _draw(axis, line[over] if over else labels[line.index], line, name, str(label), looks)
         for (_, row), style in zip(report.baselines.iterrows(), ("--", ":"), strict=False):
             axis.axhline(row[name], linestyle=style, color="grey", linewidth=1, label=row["method"])
         axis.set(title=score, xlabel=over or "")
         axis.tick_params(axis="x", rotation=0 if over else 30)
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=7)
-    save_figure(figure, path, title=title)
+    below = legend_below(figure, *axes[0][0].get_legend_handles_labels())
+    save_figure(figure, path, title=title, below=below)
 
 
-def _draw(axis: Axes, places: pd.Series, line: pd.DataFrame, name: str, label: str) -> None:
+def _draw(axis: Axes, places: pd.Series, line: pd.DataFrame, name: str, label: str, looks: dict[str, Any]) -> None:
     below, above = line[name] - line[f"{name}_low"], line[f"{name}_high"] - line[name]
     ends = [end.fillna(0).clip(lower=0) for end in (below, above)]
-    style = "o-" if label else "o"
-    axis.errorbar(places, line[name], yerr=ends, fmt=style, capsize=2, markersize=4, label=label or "runs")
+    style = "-" if label else ""
+    axis.errorbar(places, line[name], yerr=ends, linestyle=style, capsize=2, label=label or "runs", **looks)
 
 
 def _horizontal(runs: pd.DataFrame, swept: list[str]) -> str | None:

@@ -1,33 +1,15 @@
 """Plots, drawn from tables that were stored before."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from obclip_cli.report.figures import panels, save_figure
+from obclip_cli.report.figures import fill, legend_below, mark, panels, save_figure
 
-SAVING_COLOURS = ("#4c72b0", "#f2c14e", "#e07a5f", "#81b29a", "#b8a9c9")
-TRADEOFF_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 TRADEOFF_TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
-
-
-def plot_scores(table: pd.DataFrame, path: Path, *, columns: dict[str, str], title: str) -> None:
-    """One panel of bars a score, one bar a method.
-
-    Args:
-        table: one row a method, with `method` and the score columns.
-        columns: score column -> what stands over its panel.
-    """
-    figure, axes = panels(1, len(columns), (2.9 * len(columns), 3.4), sharey=True)
-    for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
-        axis.barh(table["method"], table[column], color="#4c72b0")
-        axis.bar_label(axis.containers[0], fmt="%.3g", fontsize=7, padding=2)
-        axis.set_title(label, fontsize=9)
-        axis.margins(x=0.18)
-    axes[0][0].invert_yaxis()
-    save_figure(figure, path, title=title)
 
 
 def plot_sweep(
@@ -40,11 +22,11 @@ def plot_sweep(
         zero: the columns that are differences: a line at 0 is drawn through their panels.
     """
     figure, axes = panels(1, len(columns), (3.4 * len(columns), 3.2))
-    styles = {"server_first": ("o-", "server first"), "client_first": ("s--", "client first")}
+    orders = ("server_first", "client_first")
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
-        for order, (style, name) in styles.items() if column in table else ():
-            line = table[table["order"] == order].sort_values("cloud_share")
-            (drawn,) = axis.plot(100 * line["cloud_share"], line[column], style, label=name, markersize=4)
+        for place, order in enumerate(orders) if column in table else ():
+            line, looks = table[table["order"] == order].sort_values("cloud_share"), mark(place, len(orders))
+            (drawn,) = axis.plot(100 * line["cloud_share"], line[column], label=order.replace("_", " "), **looks)
             if f"{column}_low" in line:
                 low, high = line[f"{column}_low"], line[f"{column}_high"]
                 axis.fill_between(
@@ -55,9 +37,8 @@ def plot_sweep(
         axis.grid(alpha=0.3)
         if column in zero:
             axis.axhline(0, color="black", linewidth=0.8)
-    if axes[0][0].lines:
-        axes[0][0].legend(fontsize=8)
-    save_figure(figure, path, title=title)
+    below = legend_below(figure, *axes[0][0].get_legend_handles_labels()) if axes[0][0].lines else 0.0
+    save_figure(figure, path, title=title, below=below)
 
 
 def plot_tradeoff(sources: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
@@ -70,32 +51,25 @@ def plot_tradeoff(sources: dict[str, pd.DataFrame], path: Path, *, score: str, l
             `_low` and `_high`; rows without a score are left out.
     """
     lines = -(-len(sources) // 2)
-    height = 3.3 * lines + 1.2
-    figure, axes = panels(lines, 2, (9.6, height))
+    figure, axes = panels(lines, 2, (9.6, 3.3 * lines + 0.4))
     known = [table[table[score].notna() & table["cloud_share"].notna()] for table in sources.values()]
     names = list(dict.fromkeys(name for rows in known for name in rows["name"]))
-    styles = {
-        name: (f"C{place % 10}", TRADEOFF_MARKERS[place % len(TRADEOFF_MARKERS)]) for place, name in enumerate(names)
-    }
+    styles = {name: mark(place, len(names)) for place, name in enumerate(names)}
     for axis, source, rows in zip(axes.flat, sources, known, strict=False):
         _tradeoff_panel(axis, rows, score, styles)
         axis.set(xlabel="cloud's multiply-accumulates against cloud-only", ylabel=label)
         axis.set_title(source, fontsize=10)
     for axis in axes.flat[len(sources) :]:
         axis.axis("off")
-    marks = [Line2D([], [], color=colour, marker=marker, linestyle="") for colour, marker in styles.values()]
-    figure.legend(marks, names, fontsize=7.5, ncols=4, loc="lower center")
-    save_figure(figure, path, title=title, below=0.9 / height)
+    marks = [Line2D([], [], linestyle="", **looks) for looks in styles.values()]
+    save_figure(figure, path, title=title, below=legend_below(figure, marks, names))
 
 
-def _tradeoff_panel(axis: Axes, rows: pd.DataFrame, score: str, styles: dict[str, tuple[str, str]]) -> None:
+def _tradeoff_panel(axis: Axes, rows: pd.DataFrame, score: str, styles: dict[str, dict[str, Any]]) -> None:
     for row in rows.to_dict("records"):
         low, high = (row.get(f"{score}_{end}", row[score]) for end in ("low", "high"))
         ends = [[max(0.0, row[score] - low)], [max(0.0, high - row[score])]]
-        colour, marker = styles[row["name"]]
-        axis.errorbar(
-            row["cloud_share"], row[score], ends, color=colour, marker=marker, capsize=2, elinewidth=0.8, alpha=0.85
-        )
+        axis.errorbar(row["cloud_share"], row[score], ends, capsize=2, elinewidth=0.8, **styles[row["name"]])
     axis.set_xscale("symlog", linthresh=0.1)
     dearest = rows["cloud_share"].max() if len(rows) else 1.0
     ticks = [tick for tick in TRADEOFF_TICKS if tick <= 1.2 * dearest]
@@ -114,15 +88,13 @@ def plot_savings(tables: dict[str, pd.DataFrame], path: Path) -> None:
     figure, axes = panels(1, len(tables), (4.6 * len(tables), 3.6))
     for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
         below = pd.Series(0.0, index=table.index)
-        for part, colour in zip(table.columns.drop("step"), SAVING_COLOURS, strict=True):
+        for place, part in enumerate(table.columns.drop("step")):
             label = part if part == "computed" else f"saved by {part}"
-            axis.bar(table["step"], table[part], bottom=below, label=label, color=colour, edgecolor="white")
+            axis.bar(table["step"], table[part], bottom=below, label=label, edgecolor="white", **fill(place))
             below = below + table[part]
         axis.set(title=title, xlabel="step of the cloud", ylabel="G multiply-accumulates", xticks=table["step"])
         axis.title.set_fontsize(10)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, ncols=3, loc="lower center")
-    save_figure(figure, path, below=0.13)
+    save_figure(figure, path, below=legend_below(figure, *axes[0][0].get_legend_handles_labels()))
 
 
 def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
@@ -143,8 +115,8 @@ def plot_speed(table: pd.DataFrame, path: Path, *, share: float) -> None:
         axis.plot([1, furthest], [share, share * furthest], "k:", linewidth=0.7)
         axis.set(title=model, xlabel="speed-up by multiply-accumulates", ylabel="speed-up measured")
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=8)
-    save_figure(figure, path, title="Cloud phase against vanilla OG; larger dots: more candidates")
+    below = legend_below(figure, *axes[0][0].get_legend_handles_labels())
+    save_figure(figure, path, title="Cloud phase against vanilla OG; larger dots: more candidates", below=below)
 
 
 def plot_replacement(
@@ -159,12 +131,12 @@ def plot_replacement(
     """
     figure, axes = panels(1, len(columns), (3.6 * len(columns), 3.3))
     for axis, (label, scores) in zip(axes[0], columns.items(), strict=True):
-        for score, name in scores.items():
-            if score not in table or table[score].isna().all():
-                continue
+        known = [score for score in scores if score in table and table[score].notna().any()]
+        for place, score in enumerate(known):
             low, high = table[score] - table[f"{score}_low"], table[f"{score}_high"] - table[score]
             ends = [end.clip(lower=0).fillna(0) for end in (low, high)]
-            axis.errorbar(100 * table["share"], table[score], yerr=ends, fmt="o-", markersize=4, capsize=2, label=name)
+            looks = mark(place, len(known))
+            axis.errorbar(100 * table["share"], table[score], yerr=ends, capsize=2, label=scores[score], **looks)
         axis.axvline(100 * threshold, color="grey", linestyle="--", linewidth=1)
         axis.set_title(label, fontsize=10)
         axis.set_xlabel("steps that see p* (%)")

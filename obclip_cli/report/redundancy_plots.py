@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from obclip_cli.report.figures import panels, save_figure
+from obclip_cli.report.figures import legend_below, panels, save_figure
 
 COLOURS = ("#222222", "#4c72b0", "#e07a5f", "#81b29a")
 
@@ -51,9 +51,7 @@ def plot_redundancy(
             axis.title.set_fontsize(9)
             axis.xaxis.label.set_fontsize(8)
             axis.yaxis.label.set_fontsize(8)
-    handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, fontsize=8, ncols=len(names), loc="lower center")
-    save_figure(figure, path, title=title, below=0.045 if len(parts) > 1 else 0.09)
+    save_figure(figure, path, title=title, below=legend_below(figure, *axes[0][0].get_legend_handles_labels()))
 
 
 def _curves(axis: Axes, table: pd.DataFrame, comparisons: dict[str, str], points: dict[str, int]) -> None:

@@ -1,11 +1,12 @@
 """Tables as CSV for programs, Markdown for people and LaTeX for papers, and in a terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from obclip_cli.runs import write_text
 
@@ -63,17 +64,51 @@ def _joined(table: pd.DataFrame, cell: Callable[[float, float, float], str]) -> 
 
 
 def show_table(table: pd.DataFrame, caption: str) -> None:
-    """Print scores with half of each interval's width, in several tables where the terminal is narrow."""
-    console = Console()
-    cells = with_margins(table).drop(columns=[column for column in HIDDEN if column in table])
-    console.print(caption, highlight=False, style="italic")
-    for part in _parts(cells.map(_cell), console.width):
+    """Print a score table with half of each interval's width."""
+    cells = with_margins(table).drop(columns=[column for column in HIDDEN if column in table]).map(_cell)
+    if not plain_console().encoding.lower().startswith("utf"):
+        cells = cells.map(lambda cell: cell.replace("±", "+-"))
+    print_table(cells, title=caption, keys=("method",), left=("method",))
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that prints words as they are: square brackets, colons and figures of a prompt mean nothing to it."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def print_table(
+    cells: pd.DataFrame,
+    *,
+    title: str = "",
+    keys: Sequence[str] = (),
+    left: Sequence[str] = (),
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table and cut nothing: in a narrow terminal in parts, in a file or pipe as wide as it is.
+
+    Args:
+        cells: text.
+        keys: the columns that every part begins with.
+        left: columns of words; others stand to the right.
+        styles: a cell's text -> how it is shown.
+    """
+    console = plain_console()
+    if title:
+        console.print(title, style="italic", soft_wrap=True)
+    for part in _parts(cells, list(keys), console.width) if console.is_terminal else [cells]:
         shown = Table()
-        for column in part.columns:
-            shown.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+        for column in map(str, part):
+            shown.add_column(column, justify="left" if column in left else "right", overflow="fold")
         for row in part.itertuples(index=False):
-            shown.add_row(*row)
+            shown.add_row(*(Text(value, (styles or {}).get(value, "")) for value in row))
+        if not console.is_terminal:
+            console.width = max(console.width, _width(shown))
         console.print(shown)
+
+
+def _width(table: Table) -> int:
+    """What a table takes where there is room for all of it."""
+    return Console(width=100_000).measure(table).maximum
 
 
 def _cell(value: object) -> str:
@@ -82,13 +117,13 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _parts(text: pd.DataFrame, width: int) -> Iterator[pd.DataFrame]:
-    """The columns in groups that fit, each after the method's name."""
+def _parts(text: pd.DataFrame, keys: list[str], width: int) -> Iterator[pd.DataFrame]:
+    """The columns in groups that fit, each after the keys."""
     widths = {column: max(len(column), *text[column].str.len()) + FRAME for column in text.columns}
     columns: list[str] = []
-    for column in text.columns.drop("method"):
-        if columns and 1 + widths["method"] + sum(widths[c] for c in columns) + widths[column] > width:
-            yield text[["method", *columns]]
+    for column in text.columns.drop(keys):
+        if columns and 1 + sum(widths[c] for c in (*keys, *columns, column)) > width:
+            yield text[[*keys, *columns]]
             columns = []
         columns.append(column)
-    yield text[["method", *columns]]
+    yield text[[*keys, *columns]]

@@ -1,5 +1,6 @@
 """`obclip eval` on a tiny random pair, scored by the packaged judge."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ FAST = ["hybrid.steps=5", "hybrid.switch_point=2", "dataset.limit=4"]
 
 
 def test_emoji_writes_table_plot_images_and_the_run_behind_them(
-    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 0, run.err
@@ -52,6 +53,20 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
     assert table.loc["ObCLIP, k=2", "fid"] == table.loc["Hybrid SD, k=2", "fid"]
     assert table.loc["ObCLIP, k=2", "cloud_gmacs"] > 5 * table.loc["Hybrid SD, k=2", "cloud_gmacs"]
     assert json.loads((tmp_path / "environment.json").read_text())["torch"]
+    assert "FID and KID of 4 images mean nothing" in run.out and "cloud_gmacs: of a whole request" in run.out
+    # A finished run is shown from a disk that nothing can be written to, and drawn where something can.
+    (tmp_path / "images.png").unlink()
+    with monkeypatch.context() as patch:
+
+        def read_only(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        patch.setattr(Path, "write_bytes", read_only)
+        patch.setattr("tempfile.TemporaryFile", read_only)
+        again = obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST)
+    assert again.code == 0 and again.out == run.out and "warning: cannot write" in again.err
+    assert obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST).out == run.out
+    assert (tmp_path / "images.png").exists()
 
 
 def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:
@@ -72,7 +87,18 @@ def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_pa
         (["--dataset", "coco", "dataset.root=/nowhere"], ["/nowhere", "captions_val2014.json"]),
         (["--dataset", "imagenet"], ["imagenet"]),
         (["dataset.limit=1"], ["at least two"]),
-        (["dataset.limit=0"], ["dataset.limit=0"]),
+        (["dataset.limit=0"], ["dataset.limit=0 must lie in 1..1000000"]),
+        (["dataset.limit=1.5"], ["dataset.limit=1.5 must be a whole number or null"]),
+        (["dataset.limit=nan"], ["dataset.limit=nan must be a whole number or null"]),
+        (["dataset.limit=abc"], ["dataset.limit=abc must be a whole number or null"]),
+        (["dataset.root=null"], ["dataset.root=null must be text"]),
+        (["+dataset.limits=3"], ["no setting dataset.limits", "did you mean limit?"]),
+        (["dataset._target_=os.getcwd"], ["dataset._target_=os.getcwd is no class of a dataset"]),
+        (["--dataset", "coco", "dataset.size=0"], ["dataset.size=0", "8..4096"]),
+        (["--dataset", "coco", "dataset.size=-3"], ["dataset.size=-3", "8..4096"]),
+        (["--dataset", "coco", "dataset.size=abc"], ["dataset.size=abc must be a whole number"]),
+        ([f"seed={2**63 - 1}"], ["too large for a dataset", "0..9223372036853"]),
+        (["-o", ""], ["-o names no folder"]),
         (["pair.judge=/nowhere"], ["/nowhere"]),
         (["-k", "five"], ["-k five", "5,10"]),
         (["-k", "5,26"], ["hybrid.switch_point=26", "0..25"]),
@@ -81,9 +107,15 @@ def test_coco_reads_the_real_layout(obclip: Obclip, tiny_pair: list[str], tmp_pa
     ],
 )
 def test_bad_input_is_one_line(
-    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, arguments: list[str], words: list[str]
+    obclip: Obclip,
+    tiny_pair: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: list[str],
 ) -> None:
-    assert_one_line_error(obclip("eval", *arguments, "-o", str(tmp_path), *tiny_pair), *words)
+    monkeypatch.chdir(tmp_path)
+    assert_one_line_error(obclip("eval", *arguments, *tiny_pair), *words)
     assert list(tmp_path.iterdir()) == []
 
 

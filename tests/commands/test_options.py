@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 import yaml
 
+from obclip_cli.attacks import ATTACKS
 from obclip_cli.commands.options import split_prompt
 from obclip_cli.errors import UserError
+from obclip_cli.overrides import names_of
 from tests.conftest import Run
 
 Obclip = Callable[..., Run]
@@ -51,3 +53,20 @@ def test_models_and_launchers_are_overrides_and_no_prompts() -> None:
     assert split_prompt(["a man, x=1", "seed=3"]) == ("a man, x=1", ["seed=3"])
     with pytest.raises(UserError, match="put the whole prompt in quotes"):
         split_prompt(["a", "man"])
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("eval", [*names_of("dataset"), *names_of("pair"), *names_of("experiment")]),
+        ("sweep", [*names_of("dataset"), *names_of("pair")]),
+        ("attack", [*ATTACKS, "detection", *names_of("pair")]),
+        ("reproduce", [*names_of("experiment"), *names_of("pair")]),
+    ],
+)
+def test_help_lists_what_may_be_chosen(
+    obclip: Obclip, command: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    shown = obclip(command, "--help").out
+    assert not [name for name in names if name not in shown]

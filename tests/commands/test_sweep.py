@@ -134,10 +134,17 @@ def test_ctrl_c_shows_what_was_finished_and_nothing_of_failures(
         (["seed=range(0,0)"], ["seed=range(0,0)", "has no values"]),
         (["seed=range(0,900)", "-k", "0,5"], ["1,800 combinations"]),
         ([], ["nothing is swept"]),
+        (["seed=range(0,0)"], ["seed=range(0,0) has no values"]),
+        (["seed=range(0,10000000)"], ["more than 1000 values"]),
+        (["hybrid.steps=${foo}"], ["${foo}"]),
+        (["cloud.server=a#b,c"], ["cannot be read", "double quotes"]),
     ],
 )
-def test_bad_input_is_one_line(obclip: Obclip, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
-    assert_one_line_error(obclip("sweep", *arguments, "-o", str(tmp_path)), *words)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    obclip: Obclip, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_line_error(obclip("sweep", *arguments, "-o", str(tmp_path / "new")), *words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_that_files_leave_out_and_those_of_one_dataset_can_be_swept() -> None:
@@ -182,6 +189,21 @@ def test_the_launcher_does_not_make_another_sweep(tmp_path: Path) -> None:
     begin(tmp_path, ["seed=0,1", "hydra/launcher=joblib"])
     begin(tmp_path, ["seed=0,1"])
     assert json.loads((tmp_path / "sweep.json").read_text()) == {"overrides": ["seed=0,1"]}
+
+
+def test_a_corrected_sweep_takes_the_folder_of_one_that_made_nothing(tmp_path: Path) -> None:
+    begin(tmp_path, ["seed=0,1", "dataset.root=nowhere"])
+    failed = tmp_path / "jobs" / "0" / "job.json"
+    failed.parent.mkdir(parents=True)
+    failed.write_text('{"overrides": [], "error": "the old one"}')
+    begin(tmp_path, ["seed=0,1"])
+    assert not failed.exists()
+    run = tmp_path / "runs" / "emoji-mini-0" / "config.yaml"
+    run.parent.mkdir(parents=True)
+    run.write_text("")
+    failed.write_text('{"overrides": [], "error": "the old one"}')
+    with pytest.raises(UserError, match="holds another sweep"):
+        begin(tmp_path, ["seed=0,2"])
 
 
 @pytest.mark.slow
