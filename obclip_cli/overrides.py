@@ -34,9 +34,10 @@ def read_override(override: str) -> Override:
     try:
         parsed = OverridesParser.create().parse_override(override)
     except (HydraException, RecursionError) as error:
+        key = as_typed(key)
         typed = shortened(shlex.quote(f"{key}={quoted(value)}"))
         why = "a value with any of = ( ) [ ] { } # % ~ $ , or quotes in it is typed in double quotes inside single ones"
-        raise UserError(f"{shortened(override)} cannot be read: {why}, as in {typed}") from error
+        raise UserError(f"{shortened(f'{key}={value}')} cannot be read: {why}, as in {typed}") from error
     _check_group(key, parsed)
     return parsed
 

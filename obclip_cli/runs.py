@@ -149,7 +149,7 @@ def check_same(folder: Path, config: Config) -> None:
     try:
         there = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is not readable ({error}); choose another folder with -o") from error
+        raise UserError(f"{path} is not the settings of a run; choose another folder with -o") from error
     check_settings(folder, there, config)
 
 

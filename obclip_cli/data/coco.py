@@ -91,7 +91,7 @@ def read_captions(path: Path) -> list[tuple[str, str]]:
         rows = sorted(data["annotations"], key=lambda row: row["id"])
         captions = [(files[row["image_id"]], " ".join(row["caption"].split())) for row in rows]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not COCO's caption file ({error!r}); download it again") from error
+        raise UserError(f"{path} is not COCO's caption file; download it again") from error
     if empty := [name for name, caption in captions if not caption]:
         raise UserError(f"{path}: the image {empty[0]} has an empty caption; download the file again")
     if without := sorted(set(files.values()) - {name for name, _ in captions}):
@@ -111,8 +111,7 @@ def read_list(path: Path) -> list[str]:
         texts = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)["text"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"dataset.captions={path} is not a CSV file with columns file_name and text ({error!r}); name BK-SDM's "
-            "metadata.csv"
+            f"dataset.captions={path} is not a CSV file with columns file_name and text; name BK-SDM's metadata.csv"
         ) from error
     prompts = [" ".join(text.split()) for text in texts]
     if not prompts or not all(prompts):

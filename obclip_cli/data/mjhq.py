@@ -77,7 +77,7 @@ def read_entries(root: Path) -> list[tuple[str, str]]:
             for name, entry in sorted(content.items())
         ]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not MJHQ-30K's metadata ({error!r}); download it again") from error
+        raise UserError(f"{path} is not MJHQ-30K's metadata; download it again") from error
     if not named:
         raise UserError(f"{path} holds no prompt; download it again")
     if empty := [file for file, prompt in named if not prompt]:

@@ -28,9 +28,9 @@ def fill(place: int) -> dict[str, Any]:
 
 def mark(place: int, count: int) -> dict[str, Any]:
     """How one of `count` lines looks; all are seen where they coincide, as each later one is thinner and smaller."""
-    later = place / max(1, count - 1)
+    above, most = count - 1 - place, max(1, count - 1)
     looks = {"color": f"C{place % 10}", "marker": MARKERS[place % len(MARKERS)], "markerfacecolor": "none"}
-    return looks | {"markersize": 10 - 6 * later, "linewidth": 3.4 - 2.4 * later}
+    return looks | {"markersize": 4 + min(3, 9 / most) * above, "linewidth": 1 + min(1.4, 5 / most) * above}
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], *, fontsize: float = 7.5) -> float:

@@ -65,7 +65,7 @@ def test_lines_that_coincide_are_all_seen(tmp_path: Path, count: int) -> None:
     pixels = np.asarray(Image.open(tmp_path / "lines.png").convert("RGB")).reshape(-1, 3).astype(int)
     for place in range(count):
         colour = np.array([round(255 * part) for part in to_rgb(f"C{place}")])
-        assert (abs(pixels - colour).max(axis=1) < 8).sum() > 20, place
+        assert (abs(pixels - colour).max(axis=1) < 40).sum() > 20, place
 
 
 @pytest.mark.parametrize("labels", [["short"], [f"ObCLIP, k={k}, cache+reuse" for k in range(30)], ["long " * 60] * 3])

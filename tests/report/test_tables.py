@@ -41,7 +41,7 @@ def test_a_terminal_gets_parts_that_fit_and_cut_nothing(
 
 def test_words_of_users_are_no_markup_and_no_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table = pd.DataFrame({"method": WORDS, "prompt": WORDS, "clip": [0.5, None] * 5})
-    print_table(table.astype(str), title=" ".join(WORDS), keys=["method"])
+    print_table(table.map(str), title=" ".join(WORDS), keys=["method"])
     out = capsys.readouterr().out
     assert " ".join(WORDS) in out and all(out.count(word) >= 3 for word in WORDS)
     path = tmp_path / "results.csv"
