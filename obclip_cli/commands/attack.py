@@ -132,10 +132,10 @@ def show(table: "pd.DataFrame") -> None:
 
     from obclip_cli.report.tables import print_table
 
-    words = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
-    names = {column: column.replace("_", " ") for column in table}
+    words = [column for column in map(str, table) if not pd.api.types.is_numeric_dtype(table[column])]
+    names = {column: column.replace("_", " ") for column in map(str, table)}
     cells = table.map(_cell).rename(columns=names)
-    print_table(cells, keys=list(cells)[:2], left=[names[column] for column in words], styles={"LEAK": "red"})
+    print_table(cells, keys=list(names.values())[:2], left=[names[column] for column in words], styles={"LEAK": "red"})
 
 
 def _cell(value: object) -> str:

@@ -180,4 +180,4 @@ def _print_table(title: str, rows: list[dict[str, Any]], *, places: int) -> None
 
     cells = pd.DataFrame(rows).map(lambda value: f"{value:,.{places}f}" if isinstance(value, float) else str(value))
     words = [column for column, value in rows[-1].items() if isinstance(value, str) and column != "difference"]
-    print_table(cells, title=title, keys=list(cells)[:2], left=words)
+    print_table(cells, title=title, keys=list(rows[-1])[:2], left=words)

@@ -19,7 +19,7 @@ from typing import Any
 import hydra
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from obclip_cli import runs
 from obclip_cli.compose import compose_config, composed, explained, normalise_override, typed
@@ -67,7 +67,9 @@ def checked_overrides(overrides: list[str]) -> list[str]:
     first = [values[0] for values in options]
     for place, values in enumerate(options):
         for value in values:
-            composed("config", [*first[:place], value, *first[place + 1 :]])
+            one = [*first[:place], value, *first[place + 1 :]]
+            with explained(one):
+                OmegaConf.to_container(composed("config", one), resolve=True)
     _check_combinations(options)
     return [_checked_launcher(override) if override.startswith("hydra/launcher") else override for override in said]
 

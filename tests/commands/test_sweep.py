@@ -128,7 +128,6 @@ def test_ctrl_c_shows_what_was_finished_and_nothing_of_failures(
         (["hybrid.switch_point=1,,2"], ["hybrid.switch_point=1,,2"]),
         (["nonsense"], ["nonsense"]),
         (["--pair", "mini,minni", "seed=0,1"], ["minni", "did you mean mini"]),
-        (["seed=0,1", "hydra/launcher=nowhere"], ["hydra/launcher", "nowhere"]),
         (["-k", "1,two"], ["hybrid.switch_point=two must be a whole number"]),
         (["--seed=-1,0", "--cfg"], ["seed=-1"]),
         (["seed=range(0,0)"], ["seed=range(0,0)", "has no values"]),
@@ -189,6 +188,11 @@ def test_the_launcher_does_not_make_another_sweep(tmp_path: Path) -> None:
     begin(tmp_path, ["seed=0,1", "hydra/launcher=joblib"])
     begin(tmp_path, ["seed=0,1"])
     assert json.loads((tmp_path / "sweep.json").read_text()) == {"overrides": ["seed=0,1"]}
+
+
+def test_a_launcher_that_is_not_installed_is_one_line(obclip: Obclip, tmp_path: Path) -> None:
+    run = obclip("sweep", "seed=0,1", "hydra/launcher=nowhere", "-o", str(tmp_path))
+    assert_one_line_error(run, "hydra/launcher", "nowhere")
 
 
 def test_a_corrected_sweep_takes_the_folder_of_one_that_made_nothing(tmp_path: Path) -> None:
