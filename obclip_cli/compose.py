@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from obclip_cli.config import Config, ModelConfig, PairConfig
+from obclip_cli.config import CacheConfig, Config, HybridConfig, ModelConfig, PairConfig, step_places
 from obclip_cli.errors import UserError, check_least, nearest, require
 from obclip_cli.overrides import GROUPS, as_typed, check_single, kind_of, names_of, quoted, shortened
 from obclip_cli.resources import data_folder
@@ -140,15 +140,33 @@ def check(config: Config) -> None:
         require(hybrid.handover == "restart", f"hybrid.handover={hybrid.handover} {needs}")
     start, place = k + shift, f"puts the device at step {k + shift} of {hybrid.steps}"
     require(0 <= start <= hybrid.steps, f"hybrid.timestep_shift={shift} {place}")
-    for name in ("cache_point", "skip_point"):
-        point = getattr(config.cache, name)
-        limit = f"must lie in 1..{k} (hybrid.switch_point), or be null"
-        require(point is None or point <= k, f"cache.{name}={point} {limit}")
+    if hybrid.device_steps is not None:
+        on_device = hybrid.steps - (k if hybrid.order == "client_first" else start)
+        require(on_device > 0, f"hybrid.device_steps={hybrid.device_steps}: the device has no steps; leave it at null")
+        step_places("hybrid.device_steps", hybrid.device_steps, on_device)
+    _check_cache(config.cache, hybrid)
     check_least("cloud.batch", config.rows_at_once, 2)  # a candidate has a conditional and an unconditional row
     called: Any = config.dataset.get("name", "dataset")
     is_word = isinstance(called, str) and re.fullmatch(r"[\w.-]*\w[\w.-]*", called)
     require(bool(is_word), f"dataset.name={called} must be one word; run folders are called by it")
     require(0 <= config.seed < 2**63, f"seed={config.seed} must be a whole number from 0 to 2^63-1")
+
+
+def _check_cache(cache: CacheConfig, hybrid: HybridConfig) -> None:
+    """The points of the caches against the steps that the cloud runs."""
+    steps = hybrid.cloud_passes
+    whose = "hybrid.switch_point" if hybrid.cloud_steps is None else "hybrid.cloud_steps"
+    for name in ("cache_point", "skip_point", "trunk"):
+        point = getattr(cache, name)
+        limit = f"must lie in 1..{steps} ({whose}), or be null"
+        require(point is None or point <= steps, f"cache.{name}={point} {limit}")
+    if cache.order == 1 and cache.skip_every is not None and cache.first_skipped == 1:
+        second = cache.skip_every
+        require(
+            second + 1 < steps,
+            f"cache.order=1 needs two whole steps before one that is skipped, and of {steps} steps with "
+            f"cache.skip_every={second} none has them; leave it at 0",
+        )
 
 
 def _dataset_of(asked: dict[str, Any], pair: PairConfig) -> dict[str, Any]:

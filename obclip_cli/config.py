@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ SCHEDULERS = ("dpm_solver", "lcm")
 REUSES = ("all", "branch")
 REUSE_LAYERS = ("both", "self", "cross")
 PIVOTS = ("public", "first")
+SKIP_LEVELS = ("encoder", "deep")
 
 
 @dataclass
@@ -113,6 +115,9 @@ class HybridConfig:
         order: server_first, or client_first (Fig. 3).
         handover: what goes over with the latent: `restart` nothing, `history` the solver's last prediction too.
         timestep_shift: where the cloud has a schedule of its own, the device begins at step k + shift (Table 4).
+        cloud_steps: fewer, larger steps over the cloud's k: how many, evenly, or a list of those that are taken,
+            counted from 0. The hand-over stays at k's noise level. null: all k.
+        device_steps: the same for the device's part.
     """
 
     steps: int = 25
@@ -120,11 +125,48 @@ class HybridConfig:
     order: str = "server_first"
     handover: str = "restart"
     timestep_shift: int = 0
+    cloud_steps: Any = None
+    device_steps: Any = None
 
     def __post_init__(self) -> None:
         require(1 <= self.steps <= MOST_STEPS, f"hybrid.steps={self.steps} must lie in 1..{MOST_STEPS}")
         check_choice("hybrid.order", self.order, ORDERS)
         check_choice("hybrid.handover", self.handover, HANDOVERS)
+        if self.cloud_steps is not None and self.switch_point > 0:
+            step_places("hybrid.cloud_steps", self.cloud_steps, self.switch_point)
+        if self.device_steps is not None:
+            step_places("hybrid.device_steps", self.device_steps, self.steps)
+            require(
+                (self.order, self.handover) != ("client_first", "history"),
+                "hybrid.device_steps leaves out the step that a history is of; with hybrid.order=client_first use "
+                "hybrid.handover=restart",
+            )
+
+    @property
+    def cloud_passes(self) -> int:
+        """How many steps the cloud runs."""
+        k = self.switch_point
+        return k if self.cloud_steps is None or k == 0 else len(step_places("hybrid.cloud_steps", self.cloud_steps, k))
+
+
+def step_places(name: str, chosen: Any, count: int) -> tuple[int, ...]:
+    """Which of `count` steps, counted from 0, are taken: those of a list, or a number of them, evenly.
+
+    Raises:
+        UserError: names the setting and what it may be.
+    """
+    if type(chosen) is int:
+        require(1 <= chosen <= count, f"{name}={chosen} must be a number of steps in 1..{count}, or a list of them")
+        return tuple(place * count // chosen for place in range(chosen))
+    said = f"{name}={str(chosen).replace(' ', '')}"
+    require(
+        isinstance(chosen, list | tuple) and len(chosen) > 0 and all(type(place) is int for place in chosen),
+        f"{said} must be a number of steps or a list of them, such as 3 or [0,3,6]",
+    )
+    require(chosen[0] == 0, f"{said} must begin with step 0, where the noise level is that of the latents that come in")
+    require(all(a < b for a, b in pairwise(chosen)), f"{said} must increase: each step is taken once, in its order")
+    require(chosen[-1] < count, f"{said} must lie in 0..{count - 1}, the steps of this side")
+    return tuple(chosen)
 
 
 @dataclass
@@ -141,6 +183,11 @@ class CacheConfig:
         refresh: attention is computed again every `refresh` steps after r.
         skip_point: s, from which on down blocks and mid block are not run.
         fresh_conv_in: skipped steps still run conv_in on the current latents.
+        skip_every: one of so many steps from s on is whole again; s is 1 where it is not set.
+        skip_levels: what is skipped: `encoder` the down blocks and the mid block; `deep` all levels but the outermost.
+        order: of the extrapolation of cached results over steps: 0 as they were, 1 along their last difference.
+        guidance_every: each row's guidance difference is computed in one of so many steps only.
+        trunk: m, the first steps, which run once on the mean of all candidates' prompt embeddings.
         shared_first_step: what is equal for all rows in the first step is computed once; exact.
     """
 
@@ -152,7 +199,17 @@ class CacheConfig:
     refresh: int | None = None
     skip_point: int | None = None
     fresh_conv_in: bool = True
+    skip_every: int | None = None
+    skip_levels: str = "encoder"
+    order: int = 0
+    guidance_every: int | None = None
+    trunk: int | None = None
     shared_first_step: bool = True
+
+    @property
+    def first_skipped(self) -> int | None:
+        """The first step that skips blocks; None where none does."""
+        return 1 if self.skip_point is None and self.skip_every is not None else self.skip_point
 
     def __post_init__(self) -> None:
         if self.reuse is not None:
@@ -161,10 +218,35 @@ class CacheConfig:
             check_choice("cache.pivot", self.pivot, PIVOTS)
         self.pivot = None if self.reuse is None else self.pivot or "public"
         check_choice("cache.reuse_layers", self.reuse_layers, REUSE_LAYERS)
-        for key in ("cache_point", "refresh", "skip_point"):
+        check_choice("cache.skip_levels", self.skip_levels, SKIP_LEVELS)
+        least = {"cache_point": 1, "refresh": 1, "skip_point": 1, "skip_every": 2, "guidance_every": 2, "trunk": 1}
+        for key, lowest in least.items():
             if getattr(self, key) is not None:
-                check_least(f"cache.{key}", getattr(self, key), 1)
-        if self.cache_point is not None and self.skip_point is not None:
+                check_least(f"cache.{key}", getattr(self, key), lowest)
+        self._check_caches()
+
+    def _check_caches(self) -> None:
+        """Which of the caches need which others."""
+        skips, caches = self.first_skipped is not None, self.cache_point is not None
+        if self.skip_levels == "deep":
+            require(skips, "cache.skip_levels=deep says what is skipped, not when; set cache.skip_point or skip_every")
+            require(self.fresh_conv_in, "cache.fresh_conv_in=false has no meaning with cache.skip_levels=deep")
+        require(
+            self.guidance_every is None or not (skips or caches),
+            f"cache.guidance_every={self.guidance_every} leaves out rows whose results the other caches need; "
+            "set cache.cache_point, skip_point and skip_every to null",
+        )
+        require(self.order in (0, 1), f"cache.order={self.order} must be 0 or 1")
+        if self.order == 1:
+            require(skips or caches, "cache.order=1 extrapolates cached results; set cache.cache_point or skip_point")
+            for key, point, again in (
+                ("cache.cache_point", self.cache_point, self.refresh),
+                ("cache.skip_point", self.first_skipped, self.skip_every),
+            ):
+                once = f"cache.order=1 needs two whole steps, and {key}={point} has one; make it at least 2"
+                require(point is None or point >= 2 or again is not None, once)
+        if caches and self.skip_point is not None and self.skip_every is None:
+            assert self.cache_point is not None
             why = "skipped steps compute no attention to be cached; make skip_point at least cache_point"
             said = f"cache.skip_point={self.skip_point} lies before cache.cache_point={self.cache_point}"
             require(self.cache_point <= self.skip_point, f"{said}: {why}")

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -38,6 +39,8 @@ class CloudRequest:
         start, stop: the cloud runs steps start..stop-1.
         guidance_scale: classifier-free guidance; 1 turns it off.
         noise_seed: public seed of z_T, the same for all candidates.
+        positions: the steps of start..stop-1 that are taken where some are left out, increasing, the first one start;
+            each goes to the next one's noise level and the last one to stop's. None: all.
         wants_history: send each candidate's last solver output back with its latent.
         latents: (1, c, h, w) to start from instead of z_T, when the device went first.
         history: (1, c, h, w), the device's last solver output, when it went first and hands it over.
@@ -52,10 +55,18 @@ class CloudRequest:
     wants_history: bool = False
     latents: torch.Tensor | None = None
     history: torch.Tensor | None = None
+    positions: tuple[int, ...] | None = None
+
+    @property
+    def passes(self) -> int:
+        """Steps that the cloud runs for each candidate."""
+        return self.stop - self.start if self.positions is None else len(self.positions)
 
     def to_bytes(self) -> bytes:
         """The message as it is sent: safetensors, the numbers as JSON in its header."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in TENSORS}
+        if self.positions is None:
+            del values["positions"]
         return save(_present(self), metadata={"request": json.dumps(values)})
 
     @classmethod
@@ -69,6 +80,8 @@ class CloudRequest:
         values = parsed(_text(header.get("__metadata__", {}), "request"))
         _check_values(values)
         values["candidates"] = tuple(values["candidates"])
+        if "positions" in values:
+            values["positions"] = tuple(values["positions"])
         latents, history = tensors.get("latents"), tensors.get("history")
         if any(tensor is not None and len(tensor) != 1 for tensor in (latents, history)):
             raise UserError("the request's latents must be one row, that all candidates start from")
@@ -267,9 +280,9 @@ def _check_tensor(name: str, entry: Any, most: int) -> None:
 
 def _check_values(values: dict[str, Any]) -> None:
     """The numbers and prompts of a request."""
-    wanted = {f.name for f in fields(CloudRequest)} - set(TENSORS)
-    if set(values) != wanted:
-        raise UserError(f"a request holds exactly {', '.join(sorted(wanted))}")
+    wanted = {f.name for f in fields(CloudRequest)} - {*TENSORS, "positions"}
+    if set(values) - {"positions"} != wanted:
+        raise UserError(f"a request holds exactly {', '.join(sorted(wanted))}, and positions where steps are left out")
     candidates, scale = values["candidates"], values["guidance_scale"]
     if not isinstance(candidates, list) or not all(isinstance(c, str) and _is_unicode(c) for c in candidates):
         raise UserError("the request's candidates must be a list of texts")
@@ -282,12 +295,31 @@ def _check_values(values: dict[str, Any]) -> None:
         raise UserError(
             f"the request asks for steps {start}..{stop - 1} of a schedule of {steps}; ask for steps inside it"
         )
+    if "positions" in values:
+        check_positions(values["positions"], start, stop)
     if type(scale) not in (int, float) or not 0 <= scale < math.inf:
         raise UserError("the request's guidance_scale must be a finite number, at least 0")
     if not 0 <= values["noise_seed"] < SEEDS:
         raise UserError("the request's noise_seed must lie in 0..2^63-1")
     if type(values["wants_history"]) is not bool:
         raise UserError("the request's wants_history must be true or false")
+
+
+def check_positions(positions: Any, start: int, stop: int) -> None:
+    """Refuse steps that cannot be those which are left of start..stop-1.
+
+    Raises:
+        UserError: says what they must be.
+    """
+    whole = isinstance(positions, list | tuple) and all(type(place) is int for place in positions)
+    if not whole or not positions or positions[0] != start or positions[-1] >= stop or not _increases(positions):
+        raise UserError(
+            f"the request's positions must be whole numbers in {start}..{stop - 1} that increase and begin with {start}"
+        )
+
+
+def _increases(numbers: Sequence[int]) -> bool:
+    return all(a < b for a, b in pairwise(numbers))
 
 
 def _is_unicode(text: str) -> bool:

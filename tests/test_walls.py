@@ -18,7 +18,7 @@ PROMPT = "a woman firefighter with dark skin"
 
 def test_the_request_has_exactly_these_fields() -> None:
     allowed = {"candidates", "steps", "start", "stop", "guidance_scale", "noise_seed", "wants_history"}
-    allowed |= {"latents", "history"}
+    allowed |= {"latents", "history", "positions"}
     assert {field.name for field in fields(CloudRequest)} == allowed
     assert {field.name for field in fields(CloudResponse)} == {"latents", "history"}
 

@@ -26,10 +26,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import ClientDisconnect
 
-from obclip_cli.cloud.server import CloudServer
+from obclip_cli.cloud.server import CloudServer, stretch_of
 from obclip_cli.cloud.worker import Busy, Job, Stopped, Worker, check_batching
 from obclip_cli.config import Config, ServeConfig
 from obclip_cli.diffusion.architectures import Architecture
+from obclip_cli.diffusion.denoise import scheduler_at
 from obclip_cli.diffusion.models import default_device, latent_shape, latent_space, load_pipeline
 from obclip_cli.diffusion.schedule import noise_levels
 from obclip_cli.errors import UserError
@@ -99,6 +100,8 @@ class Cloud:
             if asked > most:
                 raise UserError(f"the request has {asked} {name}, this server takes {most}")
         self._levels(request.steps)
+        if request.positions is not None:
+            scheduler_at(self.pipeline, stretch_of(request))
         wanted = (1, *latent_shape(self.pipeline))
         if request.latents is not None and tuple(request.latents.shape) != wanted:
             raise UserError(f"the request's latents are {tuple(request.latents.shape)}, this model's {wanted}")

@@ -1,16 +1,17 @@
 """The cloud's side of Algorithm 1 (arXiv 2510.04153): denoise every candidate from one z_T."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.pivot_attention import pivot_place
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
-from obclip_cli.diffusion.conditioning import is_guided
+from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, denoise
 from obclip_cli.errors import UserError
-from obclip_cli.protocol import CloudRequest, CloudResponse
+from obclip_cli.protocol import CloudRequest, CloudResponse, check_positions
 
 
 class CloudServer:
@@ -44,9 +45,11 @@ class CloudServer:
         _check(request)
         guided = is_guided(self.pipeline.unet.config, request.guidance_scale)
         order = self._order(request.candidates)
-        chunks = chunked([request.candidates[place] for place in order], batch=self.batch, guided=guided)
-        stretch = Stretch(request.steps, request.start, request.stop, request.guidance_scale)
-        context, done = StepContext(chunks=len(chunks)), []
+        candidates = [request.candidates[place] for place in order]
+        chunks = chunked(candidates, batch=self.batch, guided=guided)
+        stretch, context, done = stretch_of(request), StepContext(chunks=len(chunks)), []
+        if len(chunks) > 1:
+            context.whole_set = partial(encode_prompts, self.pipeline, candidates, request.guidance_scale)
         with attached(self.pipeline.unet, self.accelerations, context):
             for context.chunk, chunk in enumerate(chunks):
                 start, seeds = self._sent(request, len(chunk)), [request.noise_seed] * len(chunk)
@@ -69,6 +72,11 @@ class CloudServer:
         return State.together([sent] * rows)
 
 
+def stretch_of(request: CloudRequest) -> Stretch:
+    """The steps that a request asks for."""
+    return Stretch(request.steps, request.start, request.stop, request.guidance_scale, request.positions)
+
+
 def chunked(candidates: Sequence[str], *, batch: int, guided: bool) -> list[list[str]]:
     """Candidates in chunks of at most `batch` rows, in their order; a candidate is never divided."""
     size = max(1, batch // (2 if guided else 1))
@@ -83,3 +91,5 @@ def _check(request: CloudRequest) -> None:
             f"the request asks for steps {request.start}..{request.stop - 1} of a schedule of {request.steps}; "
             "ask for steps inside it"
         )
+    if request.positions is not None:
+        check_positions(request.positions, request.start, request.stop)

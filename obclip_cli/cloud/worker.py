@@ -8,7 +8,8 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from obclip_cli.cloud.server import CloudServer, chunked
+from obclip_cli.cloud.accelerate import are_exact
+from obclip_cli.cloud.server import CloudServer, chunked, stretch_of
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.denoise import State, Stretch, denoise
@@ -71,7 +72,7 @@ class Worker:
     def job(self, request: CloudRequest) -> Job:
         """A request as a job, not yet in the queue."""
         chunks = len(chunked(request.candidates, batch=self.server.batch, guided=self._guided(request)))
-        return Job(request, chunks * (request.stop - request.start), asyncio.get_running_loop().create_future())
+        return Job(request, chunks * request.passes, asyncio.get_running_loop().create_future())
 
     async def answer(self, job: Job) -> bytes:
         """Wait for a job's turn and its result; cancelling this stops the work before the model's next step.
@@ -176,7 +177,7 @@ class Worker:
         state = denoise(
             self.server.pipeline,
             [candidate for job in jobs for candidate in job.request.candidates],
-            Stretch(first.steps, first.start, first.stop, first.guidance_scale),
+            stretch_of(first),
             seeds=[job.request.noise_seed for job, count in zip(jobs, counts, strict=True) for _ in range(count)],
         )
         ends = itertools.accumulate(counts, initial=0)
@@ -193,12 +194,12 @@ def check_batching(cache: CacheConfig) -> None:
         UserError: an acceleration is on that lets rows share results, or keeps them from step to step. The exact one
             is left out of mixed batches.
     """
-    if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
+    if not are_exact(cache):
         raise UserError(
             "serve.batching runs several clients' rows together, and under these cache settings one client's prompts "
             "could change another's latents; set cache=none, or serve.batching=false"
         )
 
 
-def _schedule(request: CloudRequest) -> tuple[int, int, int, float]:
-    return request.steps, request.start, request.stop, request.guidance_scale
+def _schedule(request: CloudRequest) -> Stretch:
+    return stretch_of(request)

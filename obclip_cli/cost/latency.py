@@ -63,8 +63,8 @@ def cloud_part(
 ) -> Callable[[], object]:
     """What a server does for one request, to be timed: the steps of `stretch` for its prompts."""
     server = CloudServer(pipeline, batch=config.rows_at_once, cache=cache)
-    start, stop, scale = stretch.start, stretch.stop, stretch.guidance_scale
-    request = CloudRequest((PROMPT,) * prompts, stretch.steps, start, stop, scale, config.seed)
+    asked = stretch.steps, stretch.start, stretch.stop, stretch.guidance_scale, config.seed
+    request = CloudRequest((PROMPT,) * prompts, *asked, positions=stretch.positions)
     return lambda: server.denoise(request)
 
 

@@ -64,7 +64,7 @@ def profile_pair(config: Config, candidates: int) -> dict[str, Any]:
 def savings_of(config: Config, candidates: int) -> pd.DataFrame:
     """What each acceleration of a configuration saves in each step; columns as in `savings`."""
     cloud, model = split(config.pair, config.hybrid).cloud, architecture_of(config.pair.cloud)
-    steps, guided = cloud.stop - cloud.start, is_guided(model.unet, cloud.guidance_scale)
+    steps, guided = cloud.count, is_guided(model.unet, cloud.guidance_scale)
     return savings(model, config.cache, candidates=candidates, guided=guided, steps=steps, batch=config.rows_at_once)
 
 
@@ -73,8 +73,8 @@ def savings(
 ) -> pd.DataFrame:
     """One row a step, in G multiply-accumulates of all candidates, both attention products counted (Fig. 12).
 
-    Columns: `step`, `computed`, and one an acceleration: what it saves when it is added to those before it. The row's
-    sum is the cost without accelerations.
+    Columns: `step`, `computed`, and one an acceleration that is on: what it saves when it is added to those before it.
+    The row's sum is the cost without accelerations.
     """
 
     def totals(chosen: list[Acceleration]) -> list[int]:
@@ -85,8 +85,9 @@ def savings(
     chosen: list[Acceleration] = []
     before = totals(chosen)
     for kind in ACCELERATIONS:
-        if (part := kind.of(cache)) is not None:
-            chosen.append(part)
+        if (part := kind.of(cache)) is None:
+            continue
+        chosen.append(part)
         after = totals(chosen)
         table[kind.label] = [(old - new) / 1e9 for old, new in zip(before, after, strict=True)]
         before = after

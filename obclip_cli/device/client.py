@@ -103,6 +103,7 @@ class Client:
             steps=cloud.steps,
             start=cloud.start,
             stop=cloud.stop,
+            positions=cloud.positions,
             guidance_scale=cloud.guidance_scale,
             noise_seed=query.seed,
             wants_history=with_history and self.split.order == "server_first",
@@ -149,7 +150,7 @@ class Client:
 
     def alone(self, query: Query) -> torch.Tensor:
         """Device-only: the final latents of the small model from the same z_T."""
-        whole = replace(self.split.device, start=0, stop=self.split.device.steps)
+        whole = Stretch(self.split.device.steps, 0, self.split.device.steps, self.split.device.guidance_scale)
         return self._run(query, None, whole).latents
 
     def _run(self, query: Query, state: State | None, stretch: Stretch) -> State:

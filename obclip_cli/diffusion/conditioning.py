@@ -43,20 +43,26 @@ def is_guided(unet: Mapping[str, Any], guidance_scale: float) -> bool:
 
 @torch.no_grad()
 def encode_prompts(pipeline: DiffusionPipeline, prompts: list[str], guidance_scale: float) -> Conditioning:
-    """Encode prompts as the stock pipeline does."""
+    """Encode prompts as the stock pipeline does, the empty one once for all of them."""
     guided = is_guided(pipeline.unet.config, guidance_scale)
-    device = pipeline.device
-    if not hasattr(pipeline, "text_encoder_2"):
-        conditional, unconditional = pipeline.encode_prompt(prompts, device, 1, guided)
-        embeds = torch.cat([unconditional, conditional]) if guided else conditional
-        return Conditioning(embeds, {}, _guidance_embedding(pipeline, len(prompts), guidance_scale), guided)
-    conditional, unconditional, pooled, unpooled = pipeline.encode_prompt(
-        prompts, device=device, do_classifier_free_guidance=guided
+    conditional, pooled = _encoded(pipeline, prompts, guided=False)[::2]
+    added: dict[str, torch.Tensor] = {}
+    if guided:
+        _, empty, _, empty_pooled = _encoded(pipeline, prompts[:1], guided=True)
+        conditional = torch.cat([empty.repeat(len(prompts), 1, 1), conditional])
+        pooled = None if pooled is None else torch.cat([empty_pooled.repeat(len(prompts), 1), pooled])
+    if pooled is not None:
+        ids = _time_ids(pipeline, conditional.dtype).repeat(len(conditional), 1)
+        added = {"text_embeds": pooled, "time_ids": ids}
+    return Conditioning(conditional, added, _guidance_embedding(pipeline, len(prompts), guidance_scale), guided)
+
+
+def _encoded(pipeline: DiffusionPipeline, prompts: list[str], *, guided: bool) -> tuple[Any, Any, Any, Any]:
+    """(conditional, unconditional, pooled, unconditional pooled); None where the model has no such thing."""
+    found = pipeline.encode_prompt(
+        prompts, device=pipeline.device, num_images_per_prompt=1, do_classifier_free_guidance=guided
     )
-    embeds = torch.cat([unconditional, conditional]) if guided else conditional
-    text_embeds = torch.cat([unpooled, pooled]) if guided else pooled
-    added = {"text_embeds": text_embeds, "time_ids": _time_ids(pipeline, embeds.dtype).repeat(len(embeds), 1)}
-    return Conditioning(embeds, added, _guidance_embedding(pipeline, len(prompts), guidance_scale), guided)
+    return (*found, None, None)[:4]
 
 
 def _time_ids(pipeline: DiffusionPipeline, dtype: torch.dtype) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,12 +17,25 @@ PIXELS = 512 * 512  # that are decoded at once
 
 @dataclass(frozen=True)
 class Stretch:
-    """The steps start..stop-1 of a schedule of `steps`."""
+    """The steps start..stop-1 of a schedule of `steps`, or fewer, larger ones over the same noise levels.
+
+    Attributes:
+        positions: the places in the schedule from which a step is taken, increasing, the first one `start`; each step
+            goes to the next of them and the last one to `stop`. None: all of start..stop-1.
+        before: the place that the history's step was taken from; None: start - 1.
+    """
 
     steps: int
     start: int
     stop: int
     guidance_scale: float
+    positions: tuple[int, ...] | None = None
+    before: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many steps are taken."""
+        return self.stop - self.start if self.positions is None else len(self.positions)
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class StepContext:
         step: 0 in the first step of the stretch.
         chunk, chunks: which part of a large candidate set, of how many.
         unconditional, conditional: rows of each kind; no unconditional ones without guidance.
+        whole_set: encodes all candidates, where the set runs in chunks.
     """
 
     step: int = 0
@@ -67,6 +81,7 @@ class StepContext:
     chunks: int = 1
     unconditional: int = 0
     conditional: int = 1
+    whole_set: Callable[[], Conditioning] | None = None
 
     @property
     def rows(self) -> int:
@@ -74,13 +89,16 @@ class StepContext:
         return self.unconditional + self.conditional
 
     def whole(self, result: torch.Tensor) -> torch.Tensor:
-        """A result whose equal rows were computed once (shared first step), with all its rows again."""
+        """A result whose equal rows were computed once (shared first step, shared trunk), with all its rows again."""
         if len(result) == self.rows:
             return result
         if len(result) == 1:
             return result.expand(self.rows, *result.shape[1:])
-        first = result[:1].expand(self.unconditional, *result.shape[1:])
-        return torch.cat([first, result[1:]])
+        first, rest = (
+            part.expand(rows, *result.shape[1:])
+            for part, rows in ((result[:1], self.unconditional), (result[1:], self.conditional))
+        )
+        return torch.cat([first, rest])
 
 
 def initial_noise(pipeline: DiffusionPipeline, shape: tuple[int, int, int], seed: int) -> torch.Tensor:
@@ -148,14 +166,19 @@ def trajectory(
 ) -> Iterator[State]:
     """The loop behind `denoise`: the state after each step, for prompts that are encoded.
 
-    A step depends on what came before it only, so the state after k steps is the same whatever `stop` is.
+    A step depends on what came before it only, so the state after k steps is the same whatever `stop` is, as long as
+    no steps are left out.
+
+    Raises:
+        UserError: the solver cannot leave steps out.
     """
     latents = state.latents
     context = StepContext() if context is None else context
-    scheduler = _scheduler_at(pipeline, stretch, state.history)
+    scheduler = scheduler_at(pipeline, stretch, state.history)
     generators = _generators_after(latents, noise_seeds) if noise_seeds else None
     rest = conditioning.arguments()
-    for context.step, timestep in enumerate(scheduler.timesteps[stretch.start : stretch.stop]):
+    start = scheduler.begin_index
+    for context.step, timestep in enumerate(scheduler.timesteps[start : start + stretch.count]):
         rows = torch.cat([latents] * 2) if conditioning.guided else latents
         rows = scheduler.scale_model_input(rows, timestep)
         noise = pipeline.unet(rows, timestep, return_dict=False, **rest)[0]
@@ -166,17 +189,46 @@ def trajectory(
         yield State(latents, _history(scheduler))
 
 
-def _scheduler_at(pipeline: DiffusionPipeline, stretch: Stretch, history: torch.Tensor | None) -> SchedulerMixin:
-    """A scheduler of our own, set to begin at `stretch.start`, with the other side's history if there is one."""
+def scheduler_at(pipeline: DiffusionPipeline, stretch: Stretch, history: torch.Tensor | None = None) -> SchedulerMixin:
+    """A scheduler of our own, set to begin at `stretch.start`, with the other side's history if there is one.
+
+    Raises:
+        UserError: the solver cannot leave steps out.
+    """
     scheduler = copy.deepcopy(pipeline.scheduler)
     scheduler.set_timesteps(stretch.steps, device=pipeline.device)
-    scheduler.set_begin_index(stretch.start)
+    begin = stretch.start
+    if stretch.positions is not None or stretch.before is not None:
+        earlier = range(stretch.start if stretch.before is None else stretch.before + 1)
+        taken = range(stretch.start, stretch.stop) if stretch.positions is None else stretch.positions
+        _leave_out(scheduler, [*earlier, *taken, *range(stretch.stop, stretch.steps)])
+        begin = len(earlier)
+    scheduler.set_begin_index(begin)
     if history is not None:
         order = scheduler.config.solver_order
         scheduler.model_outputs = [None] * (order - 1) + [history]
         # One tensor of history supports the second order and no more.
         scheduler.lower_order_nums = min(stretch.start, 1)
     return scheduler
+
+
+def _leave_out(scheduler: SchedulerMixin, kept: list[int]) -> None:
+    """Take some steps of a schedule only, at the noise levels that they have in it.
+
+    Raises:
+        UserError: the solver takes no timesteps of ours, or at other noise levels.
+    """
+    timesteps, sigmas = scheduler.timesteps, getattr(scheduler, "sigmas", None)
+    try:
+        scheduler.set_timesteps(timesteps=timesteps[kept].tolist(), device=timesteps.device)
+        same = sigmas is None or torch.equal(scheduler.sigmas[:-1], sigmas[kept])
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise UserError(
+            f"the schedule of this {type(scheduler).__name__} cannot leave steps out; "
+            "leave hybrid.cloud_steps and hybrid.device_steps at null"
+        )
 
 
 def _history(scheduler: SchedulerMixin) -> torch.Tensor | None:

@@ -2,14 +2,14 @@
 
 import copy
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 
-from obclip_cli.config import HybridConfig, ModelConfig, PairConfig
+from obclip_cli.config import HybridConfig, ModelConfig, PairConfig, step_places
 from obclip_cli.diffusion.denoise import Stretch
 from obclip_cli.errors import UserError
 
@@ -35,13 +35,13 @@ class Split:
 
     @property
     def cloud_steps(self) -> int:
-        """Steps that the cloud runs, k."""
-        return self.cloud.stop - self.cloud.start
+        """Steps that the cloud runs: k, or fewer where it takes larger ones."""
+        return self.cloud.count
 
     @property
     def device_steps(self) -> int:
         """Steps that the device runs."""
-        return self.device.stop - self.device.start
+        return self.device.count
 
 
 def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
@@ -49,16 +49,32 @@ def split(pair: PairConfig, hybrid: HybridConfig) -> Split:
 
     With one schedule the device goes on where the cloud stopped. A cloud with `steps` of its own (LCM) hands over
     after k of them, and the device begins at step k + timestep_shift of its schedule, t_device = t_cloud + dt.
+    Either may take fewer, larger steps over its part; where it ends stays the same.
+
+    Raises:
+        UserError: the device is to leave out steps that it does not have.
     """
     k, steps = hybrid.switch_point, hybrid.steps
     on_cloud, on_device = guidance_of(pair, pair.cloud), guidance_of(pair, pair.device)
     if hybrid.order == "client_first":
-        cloud = Stretch(steps, steps - k, steps, on_cloud)
-        return Split(cloud, Stretch(steps, 0, steps - k, on_device), hybrid.order, hybrid.handover)
-    cloud = Stretch(pair.cloud.steps or steps, 0, k, on_cloud)
-    begin = 0 if k == 0 else k + hybrid.timestep_shift
-    begin = steps if k == cloud.steps else begin
-    return Split(cloud, Stretch(steps, begin, steps, on_device), hybrid.order, hybrid.handover)
+        cloud, device = Stretch(steps, steps - k, steps, on_cloud), Stretch(steps, 0, steps - k, on_device)
+    else:
+        cloud = Stretch(pair.cloud.steps or steps, 0, k, on_cloud)
+        begin = 0 if k == 0 else k + hybrid.timestep_shift
+        device = Stretch(steps, steps if k == cloud.steps else begin, steps, on_device)
+    cloud = _thinned(cloud, "cloud_steps", hybrid.cloud_steps)
+    device = _thinned(device, "device_steps", hybrid.device_steps)
+    if hybrid.handover == "history" and cloud.positions:
+        device = replace(device, before=cloud.positions[-1])
+    return Split(cloud, device, hybrid.order, hybrid.handover)
+
+
+def _thinned(stretch: Stretch, name: str, chosen: int | list[int] | None) -> Stretch:
+    """The stretch with the steps that a setting of `hybrid` leaves of it."""
+    if chosen is None or stretch.start == stretch.stop:
+        return stretch
+    places = step_places(f"hybrid.{name}", chosen, stretch.stop - stretch.start)
+    return replace(stretch, positions=tuple(stretch.start + place for place in places))
 
 
 def noise_levels(scheduler: SchedulerMixin, steps: int) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import torch
 from diffusers import DiffusionPipeline
 
-from obclip_cli.cloud.accelerate import accelerations, attached
+from obclip_cli.cloud.accelerate import accelerations, are_exact, attached
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import CacheConfig, Config, PairConfig
 from obclip_cli.cost.macs import run_macs
@@ -98,9 +98,13 @@ class _Way:
     def step_rows(self) -> int:
         samples = len(self.words)
         rows = samples if self.sets is None else sum(len(prompts) for prompts in self.sets)
-        stops = {ending.reached for ending in self.endings}
-        walked = max(stops) if self.sets is None else sum(stops)
-        return rows * walked + samples * sum(e.stretch.stop - e.stretch.start for e in self.endings)
+        counts = [self.until(stop).count for stop in {ending.reached for ending in self.endings}]
+        walked = max(counts) if self.sets is None else sum(counts)
+        return rows * walked + samples * sum(ending.stretch.count for ending in self.endings)
+
+    def until(self, stop: int) -> Stretch:
+        """What the first model runs up to a step; where it leaves steps out there is one such step only."""
+        return replace(self.stretch, start=0, stop=stop)
 
 
 class Batch:
@@ -130,7 +134,9 @@ class Batch:
             mixed = any(part.mixes_rows for part in accelerations(method.cache))
             # A remote cloud is asked as the scheme asks it.
             whole = self._candidate_sets(method) if mixed or isinstance(first, RemoteCloud) else None
-            key = (id(first), words, astuple(method.cache), whole)
+            # Where steps are left out, what leads to one step does not lead past another.
+            alone = (stretch.positions, stretch.stop) if stretch.positions is not None else None
+            key = (id(first), words, astuple(method.cache), whole, alone)
             way = ways.setdefault(key, _Way(first, second, words, stretch, method.cache, whole, {}))
             ending = _Ending(last_words, stretch.stop, rest, method.handover == "history")
             way.endings.setdefault(ending, []).append(method.name)
@@ -154,15 +160,16 @@ class Batch:
     def _walk(self, way: _Way, stops: set[int]) -> dict[int, State]:
         """States after each number of steps in `stops`, from one pass over the longest."""
         assert not isinstance(way.first, RemoteCloud)
-        longest = replace(way.stretch, start=0, stop=max(stops))
-        reached = {0: denoise(way.first, way.words, replace(longest, stop=0), seeds=self._seeds)}
+        longest = way.until(max(stops))
+        reached = {0: denoise(way.first, way.words, replace(longest, stop=0, positions=None), seeds=self._seeds)}
         context = StepContext()
         with attached(way.first.unet, accelerations(way.cache), context):
             path = denoise_by_step(way.first, way.words, longest, seeds=self._seeds, context=context)
             for done, state in enumerate(path, start=1):
                 self.advance(len(self.samples))
-                if done in stops:
-                    reached[done] = state
+                stop = longest.stop if done == longest.count else done
+                if stop in stops:
+                    reached[stop] = state
         return reached
 
     def _serve(self, way: _Way, stops: set[int]) -> dict[int, State]:
@@ -177,11 +184,12 @@ class Batch:
             history = any(ending.history for ending in way.endings if ending.reached == stop)
             for sample, prompts, canonical in zip(self.samples, way.sets, way.words, strict=True):
                 scale = way.stretch.guidance_scale
-                request = CloudRequest(prompts, way.stretch.steps, 0, stop, scale, sample.seed, wants_history=history)
+                asked = prompts, way.stretch.steps, 0, stop, scale, sample.seed, history
+                request = CloudRequest(*asked, positions=way.stretch.positions)
                 state = self._ask(way.first, request, way.cache)
                 index = prompts.index(canonical)
                 kept.append(state.rows(slice(index, index + 1)))
-                self.advance(len(prompts) * stop)
+                self.advance(len(prompts) * request.passes)
             reached[stop] = State.together(kept)
         return reached
 
@@ -196,7 +204,7 @@ class Batch:
         state = state if ending.history else State(state.latents)
         assert not isinstance(pipeline, RemoteCloud)
         finished = denoise(pipeline, ending.words, ending.stretch, seeds=self._seeds, state=state)
-        self.advance(len(self.samples) * (ending.stretch.stop - ending.stretch.start))
+        self.advance(len(self.samples) * ending.stretch.count)
         return finished.latents
 
 
@@ -218,7 +226,7 @@ def load_pair(config: Config) -> Pair:
 def _check_comparable(config: Config, served: CacheConfig) -> None:
     """Methods differ in accelerations and order, and a server has one setting for all of its clients."""
     for name, cache in (("the server's", served), ("the configured", config.cache)):
-        if (cache.reuse, cache.cache_point, cache.skip_point) != (None, None, None):
+        if not are_exact(cache):
             raise UserError(
                 f"{name} accelerations ({cache.name}) cannot be compared over a wire, where every method gets the "
                 "same; use cache=none on both sides"

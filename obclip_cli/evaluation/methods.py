@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from obclip_cli.cloud.accelerate import accelerations
+from obclip_cli.cloud.accelerate import are_exact
 from obclip_cli.compose import check
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, HybridConfig
 from obclip_cli.errors import require
@@ -21,6 +22,7 @@ class Method:
         cache: the cloud's accelerations.
         handover: restart or history.
         timestep_shift: for a cloud with a schedule of its own.
+        cloud_steps, device_steps: fewer, larger steps on either side, as in `HybridConfig`.
     """
 
     name: str
@@ -30,10 +32,13 @@ class Method:
     cache: CacheConfig = field(default_factory=lambda: NO_ACCELERATION)
     handover: str = "restart"
     timestep_shift: int = 0
+    cloud_steps: Any = None
+    device_steps: Any = None
 
     def hybrid(self, steps: int) -> HybridConfig:
         """Who runs which of `steps` steps."""
-        return HybridConfig(steps, self.switch_point, self.order, self.handover, self.timestep_shift)
+        thinned = self.cloud_steps, self.device_steps
+        return HybridConfig(steps, self.switch_point, self.order, self.handover, self.timestep_shift, *thinned)
 
 
 def method_name(method: str, switch_point: int | None = None, acceleration: str = "") -> str:
@@ -60,13 +65,15 @@ def split_method(
     """
     name = method_name(OBCLIP if hidden else HYBRID_SD, switch_point, acceleration)
     hybrid = config.hybrid
-    return Method(name, hybrid.order, switch_point, hidden, cache, hybrid.handover, hybrid.timestep_shift)
+    how = hybrid.handover, hybrid.timestep_shift, hybrid.cloud_steps, hybrid.device_steps
+    return Method(name, hybrid.order, switch_point, hidden, cache, *how)
 
 
 def configured_method(config: Config) -> Method:
     """The one method that the settings hybrid, cache and privacy describe."""
     cache = config.cache
-    acceleration = ("cache" if cache.name == "none" else cache.name) if changes_images(cache) else ""
+    acceleration = cache.name if cache.name != "none" else "cache" if changes_images(cache) else ""
+    acceleration = acceleration or ("fewer steps" if leaves_steps_out(config.hybrid) else "")
     hidden = config.privacy.strategy != "none"
     return split_method(config, config.hybrid.switch_point, hidden=hidden, acceleration=acceleration, cache=cache)
 
@@ -74,7 +81,7 @@ def configured_method(config: Config) -> Method:
 def baselines_and_obclip(
     config: Config, switch_points: tuple[int, ...] = (), caches: Mapping[int, CacheConfig] | None = None
 ) -> list[Method]:
-    """Both ends, then Hybrid SD, ObCLIP, and ObCLIP with the configured caches at each split.
+    """Both ends, then Hybrid SD, ObCLIP, and ObCLIP with the configured caches and larger steps at each split.
 
     With privacy=none nothing is hidden, so that Hybrid SD has the caches and ObCLIP no rows.
 
@@ -93,6 +100,7 @@ def baselines_and_obclip(
     ]
     for one in at:
         check(one)
+    whole = replace(config, hybrid=replace(config.hybrid, cloud_steps=None, device_steps=None))
     hidden = config.privacy.strategy != "none"
     require(
         not hidden or config.hybrid.order == "server_first",
@@ -100,17 +108,23 @@ def baselines_and_obclip(
     )
     return [
         *both_ends(config),
-        *(split_method(config, k, hidden=False) for k in points),
-        *(split_method(config, k, hidden=True) for k in points if hidden),
-        *(configured_method(one) for one in at if changes_images(one.cache)),
+        *(split_method(whole, k, hidden=False) for k in points),
+        *(split_method(whole, k, hidden=True) for k in points if hidden),
+        *(configured_method(one) for one in at if changes_images(one.cache) or leaves_steps_out(one.hybrid)),
     ]
+
+
+def leaves_steps_out(hybrid: HybridConfig) -> bool:
+    """Whether either side takes fewer, larger steps."""
+    return hybrid.cloud_steps is not None or hybrid.device_steps is not None
 
 
 def changes_images(cache: CacheConfig) -> bool:
     """Whether any acceleration is on but the exact one."""
-    return not all(part.is_exact for part in accelerations(cache))
+    return not are_exact(cache)
 
 
 def is_cloud_only(method: Method, config: Config) -> bool:
     """Whether the large model runs every step on the user's own words, as it is."""
-    return method.switch_point == config.cloud_steps and not method.hidden and not changes_images(method.cache)
+    whole = method.switch_point == config.cloud_steps and method.cloud_steps is None
+    return whole and not method.hidden and not changes_images(method.cache)

@@ -179,6 +179,10 @@ def hostile() -> dict[str, bytes]:
         "steps outside the schedule": with_values(stop=5),
         "steps backwards": with_values(start=2, stop=1),
         "steps as text": with_values(steps="4"),
+        "positions outside the steps": with_values(positions=[0, 4]),
+        "positions that do not increase": with_values(positions=[0, 1, 1]),
+        "positions from elsewhere": with_values(positions=[1]),
+        "positions as text": with_values(positions="01"),
         "true for a number": with_values(start=True),
         "NaN as scale": with_values(guidance_scale=float("nan")),
         "infinity as scale": with_values(guidance_scale=float("inf")),
@@ -317,7 +321,7 @@ def test_several_clients_together_get_what_each_gets_alone(tiny_pair: list[str])
         assert (together.history is None) == (single.history is None)
 
 
-@pytest.mark.parametrize("setting", ["cache.reuse=all", "cache.cache_point=1", "cache.skip_point=1"])
+@pytest.mark.parametrize("setting", ["cache.reuse=all", "cache.skip_point=1", "cache.trunk=1"])
 def test_batching_is_refused_where_rows_depend_on_each_other(tiny_pair: list[str], setting: str) -> None:
     config = compose_config([*tiny_pair, *QUICK, setting, "serve.batching=true"])
     with pytest.raises(UserError, match="set cache=none"):

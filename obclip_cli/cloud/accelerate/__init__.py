@@ -13,14 +13,24 @@ from diffusers import UNet2DConditionModel
 from obclip_cli.cloud.accelerate.acceleration import Acceleration
 from obclip_cli.cloud.accelerate.attention_cache import AttentionCache
 from obclip_cli.cloud.accelerate.block_skip import BlockSkip
+from obclip_cli.cloud.accelerate.guidance_reuse import GuidanceReuse
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
 from obclip_cli.cloud.accelerate.shared_first_step import SharedFirstStep
+from obclip_cli.cloud.accelerate.shared_trunk import SharedTrunk
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
-# In the order in which the paper's tables add them, ours last. An earlier one is put around the later ones.
-ACCELERATIONS: list[type[Acceleration]] = [AttentionCache, BlockSkip, PivotAttention, SharedFirstStep]
+# In the order in which the paper's tables add them, ours last. An earlier one is put around the later ones: what runs
+# fewer rows (guidance, trunk) around what shares the first step of those rows.
+ACCELERATIONS: list[type[Acceleration]] = [
+    AttentionCache,
+    BlockSkip,
+    PivotAttention,
+    GuidanceReuse,
+    SharedTrunk,
+    SharedFirstStep,
+]
 
 
 class Attachable(Protocol):
@@ -34,6 +44,11 @@ class Attachable(Protocol):
 def accelerations(cache: CacheConfig) -> list[Acceleration]:
     """Those that are configured, in the order of `ACCELERATIONS`."""
     return [part for kind in ACCELERATIONS if (part := kind.of(cache)) is not None]
+
+
+def are_exact(cache: CacheConfig) -> bool:
+    """Whether images stay what they are, but for rounding."""
+    return all(part.is_exact for part in accelerations(cache))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.cloud.accelerate.remembering import Memory
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
@@ -22,6 +23,7 @@ class AttentionCache(Acceleration):
     Args:
         cache_point: r >= 1, counted in cloud steps; steps 0..r-1 compute attention.
         refresh: compute again at steps r + refresh, r + 2 refresh ...; None: never.
+        order: of the extrapolation over steps (see `remembering`).
 
     Raises:
         UserError: the first step would reuse what no step has computed.
@@ -29,17 +31,19 @@ class AttentionCache(Acceleration):
 
     label, method_name = "attention cache", "cache"
 
-    def __init__(self, *, cache_point: int, refresh: int | None = None) -> None:
+    def __init__(self, *, cache_point: int, refresh: int | None = None, order: int = 0) -> None:
         if cache_point < 1:
             raise UserError(f"cache.cache_point={cache_point} must be at least 1: step 0 has nothing to reuse")
-        self.cache_point, self.refresh = cache_point, refresh
+        self.cache_point, self.refresh, self.order = cache_point, refresh, order
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
 
     @classmethod
     def of(cls, cache: CacheConfig) -> Self | None:
         """On where there is a cache point."""
-        return None if cache.cache_point is None else cls(cache_point=cache.cache_point, refresh=cache.refresh)
+        if cache.cache_point is None:
+            return None
+        return cls(cache_point=cache.cache_point, refresh=cache.refresh, order=cache.order)
 
     def kind(self, step: int) -> str | None:
         """From r on the last results are reused, but for the steps that refresh them."""
@@ -60,14 +64,14 @@ class AttentionCache(Acceleration):
 
 
 class _CachingProcessor:
-    """Runs the processor it wraps, or returns what that gave last."""
+    """Runs the processor it wraps, or returns what follows from what that gave last."""
 
     def __init__(self, wrapped: Any, cache: AttentionCache) -> None:
         self.wrapped, self.cache = wrapped, cache
-        self.result: torch.Tensor | None = None
+        self.memory = Memory(cache.order)
 
     def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if self.result is not None and self.cache.kind(self.cache.context.step):
-            return self.cache.context.whole(self.result)
-        self.result = self.wrapped(attn, hidden_states, *args, **kwargs)
-        return self.result
+        context = self.cache.context
+        if self.memory and self.cache.kind(context.step):
+            return self.memory.at(context)
+        return self.memory.keep(context, self.wrapped(attn, hidden_states, *args, **kwargs))

@@ -9,16 +9,14 @@ from typing import Any, Self
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
 
 from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.cloud.accelerate.fewer_rows import conditions, has_residuals, with_rows
 from obclip_cli.cloud.accelerate.overriding import Forward, Overrides
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 
-# What other pipelines (ControlNet, T2I adapters) give the UNet beside the prompt, with all rows.
-PER_ROW = ("down_block_additional_residuals", "mid_block_additional_residual", "down_intrablock_additional_residuals")
 ROUNDING = 1e-2
 
 
@@ -52,29 +50,17 @@ class SharedFirstStep(Acceleration):
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
             context = self.context
             unconditional = context.unconditional
-            is_first = self.kind(context.step) is not None and not any(kwargs.get(name) is not None for name in PER_ROW)
+            is_first = self.kind(context.step) is not None and not has_residuals(kwargs)
+            kwargs["encoder_hidden_states"] = encoder_hidden_states
             if not is_first or not _equal(sample) or not _alike(encoder_hidden_states[:unconditional]):
-                return original(sample, timestep, encoder_hidden_states=encoder_hidden_states, **kwargs)
+                return original(sample, timestep, **kwargs)
             rows = [*range(min(unconditional, 1)), *range(unconditional, context.rows)]
-            added = kwargs.pop("added_cond_kwargs", None)
-            added = {name: values[rows] for name, values in added.items()} if added else None
-            timestep_cond = kwargs.pop("timestep_cond", None)
-            timestep_cond = None if timestep_cond is None else timestep_cond[rows]
             self.sharing, context.unconditional = True, min(unconditional, 1)
             try:
-                result = original(
-                    sample[rows],
-                    timestep,
-                    encoder_hidden_states=encoder_hidden_states[rows],
-                    added_cond_kwargs=added,
-                    timestep_cond=timestep_cond,
-                    **kwargs,
-                )
+                result = original(sample[rows], timestep, **conditions(kwargs, lambda values: values[rows]))
             finally:
                 self.sharing, context.unconditional = False, unconditional
-            if isinstance(result, tuple):
-                return (context.whole(result[0]),)
-            return UNet2DConditionOutput(sample=context.whole(result.sample))
+            return with_rows(result, context.whole)
 
         return forward
 

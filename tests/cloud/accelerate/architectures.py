@@ -1,6 +1,7 @@
 """Every architecture of the paper, tiny and random, and the embedded cloud: what exactness is tested on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -41,10 +42,27 @@ def denoised(
     guidance: float = 3.0,
     seed: int = SEED,
     start: torch.Tensor | None = None,
+    steps: int = STEPS,
+    batch: int = 30,
 ) -> torch.Tensor:
-    """The cloud's latents (N, c, h, w) after all `STEPS` steps; from `start` (1, c, h, w) if it is given."""
-    request = CloudRequest(tuple(prompts), STEPS, 0, STEPS, guidance, seed, latents=start)
-    return CloudServer(pipeline, batch=30, cache=cache).denoise(request).latents
+    """The cloud's latents (N, c, h, w) after all steps; from `start` (1, c, h, w) if it is given."""
+    request = CloudRequest(tuple(prompts), steps, 0, steps, guidance, seed, latents=start)
+    return CloudServer(pipeline, batch=batch, cache=cache).denoise(request).latents
+
+
+@torch.no_grad()
+def stock_prompts(pipeline: DiffusionPipeline, prompts: Sequence[str]) -> dict[str, Any]:
+    """Prompts for diffusers' own call, by its own encoder, the empty one encoded once.
+
+    Text encoders of the usual widths give the same bits for any batch, tiny ones round by its size.
+    """
+    how: dict[str, Any] = {"device": pipeline.device, "num_images_per_prompt": 1}
+    given = pipeline.encode_prompt(list(prompts), do_classifier_free_guidance=False, **how)[::2]
+    empty = pipeline.encode_prompt(prompts[0], do_classifier_free_guidance=True, **how)[1::2]
+    names = ("prompt_embeds", "pooled_prompt_embeds")
+    repeated = [part.repeat(len(prompts), *[1] * (part.ndim - 1)) for part in empty]
+    negative = {f"negative_{name}": part for name, part in zip(names, repeated, strict=False)}
+    return dict(zip(names, given, strict=False)) | ({} if pipeline.unet.config.time_cond_proj_dim else negative)
 
 
 def noise_of(pipeline: DiffusionPipeline) -> torch.Tensor:

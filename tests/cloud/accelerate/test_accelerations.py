@@ -36,6 +36,14 @@ LOSSY = {
     "block skip with the old conv_in": CacheConfig(skip_point=2, fresh_conv_in=False),
     "from the first step on": CacheConfig(cache_point=1, skip_point=1),
     "everything": CacheConfig(reuse="all", cache_point=2, skip_point=3),
+    "skip every second step, first order": CacheConfig(skip_every=2, order=1),
+    "deep levels": CacheConfig(skip_point=2, skip_levels="deep", order=1),
+    "attention cache, first order": CacheConfig(cache_point=2, order=1),
+    "guidance every second step": CacheConfig(guidance_every=2),
+    "trunk": CacheConfig(trunk=2),
+    "trunk, then everything": CacheConfig(trunk=1, reuse="all", cache_point=1, skip_point=3, order=0),
+    "trunk and guidance": CacheConfig(trunk=2, guidance_every=2),
+    "trunk and alternation": CacheConfig(trunk=2, skip_every=2, order=1),
 }
 
 

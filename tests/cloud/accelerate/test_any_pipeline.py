@@ -19,7 +19,16 @@ from obclip_cli.cloud.accelerate import any_pipeline
 from obclip_cli.cloud.accelerate.any_pipeline import accelerate
 from obclip_cli.config import CacheConfig
 from obclip_cli.errors import UserError
-from tests.cloud.accelerate.architectures import PROMPTS, SEED, STEPS, TOLERANCE, denoised, difference, pipeline_of
+from tests.cloud.accelerate.architectures import (
+    PROMPTS,
+    SEED,
+    STEPS,
+    TOLERANCE,
+    denoised,
+    difference,
+    pipeline_of,
+    stock_prompts,
+)
 from tests.conftest import tiny_pipeline
 
 EVERYTHING = {"reuse": "all", "cache_point": 1, "skip_point": 2}
@@ -35,7 +44,8 @@ def called(pipeline: DiffusionPipeline, prompts: tuple[str, ...] = PROMPTS, **op
     """Latents of the pipeline's own call, all from one noise."""
     options = {"num_inference_steps": STEPS, "guidance_scale": 3.0, "output_type": "latent"} | options
     noise = [torch.Generator().manual_seed(SEED) for _ in prompts]
-    return pipeline(list(prompts), generator=noise, **options).images
+    words = {} if "prompt_embeds" in options else {"prompt": list(prompts)}
+    return pipeline(**words, generator=noise, **options).images
 
 
 def traces(pipeline: DiffusionPipeline) -> Mapping[str, Any]:
@@ -65,11 +75,12 @@ def pipeline() -> StableDiffusionPipeline:
 @pytest.mark.parametrize("architecture", ["sd14", "bksdm-small", "sdxl", "lcm-sdxl", "mini"])
 def test_its_results_are_the_clouds_bit_for_bit(architecture: str) -> None:
     pipeline = pipeline_of(architecture)
+    words = stock_prompts(pipeline, PROMPTS)
     for guidance in (1.0, 3.0):
-        plain = called(pipeline, guidance_scale=guidance)
+        plain = called(pipeline, guidance_scale=guidance, **words)
         for name, settings in SETTINGS.items():
             with accelerate(pipeline, **settings):
-                found = called(pipeline, guidance_scale=guidance)
+                found = called(pipeline, guidance_scale=guidance, **words)
             cache = CacheConfig(**settings, pivot="first")
             assert torch.equal(found, denoised(pipeline, cache, guidance=guidance)), name
             assert not settings or not torch.allclose(found, plain, atol=1e-4), name

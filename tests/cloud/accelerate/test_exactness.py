@@ -20,6 +20,7 @@ from tests.cloud.accelerate.architectures import (
     difference,
     noise_of,
     pipeline_of,
+    stock_prompts,
 )
 
 EVERYTHING = CacheConfig(reuse="all", cache_point=1, skip_point=2)
@@ -55,7 +56,7 @@ def coarse(architecture: str) -> DiffusionPipeline:
 def stock(pipeline: DiffusionPipeline, guidance: float) -> torch.Tensor:
     """What diffusers' own loop makes of the prompts; SDXL's sizes and LCM's guidance embedding come from there."""
     return pipeline(
-        list(PROMPTS),
+        **stock_prompts(pipeline, PROMPTS),
         num_inference_steps=STEPS,
         guidance_scale=guidance,
         generator=[torch.Generator().manual_seed(SEED) for _ in PROMPTS],

@@ -1,7 +1,7 @@
 """Each acceleration against a slow obvious reference, on every architecture."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from obclip_cli.diffusion.denoise import StepContext
 from tests.cloud.accelerate.architectures import (
     ARCHITECTURES,
     PROMPTS,
+    SEED,
     STEPS,
     TOLERANCE,
     denoised,
@@ -43,6 +44,7 @@ class Case:
     cache: CacheConfig
     reusing: set[int] = field(default_factory=set)
     skipped: set[int] = field(default_factory=set)
+    steps: int = STEPS
 
 
 CACHED = {
@@ -51,58 +53,107 @@ CACHED = {
     "block skip": Case(replace(OFF, skip_point=1), skipped={1, 2}),
     "block skip with the old conv_in": Case(replace(OFF, skip_point=1, fresh_conv_in=False), skipped={1, 2}),
     "both": Case(replace(OFF, cache_point=1, skip_point=2), reusing={1, 2}, skipped={2}),
+    "skip every second step": Case(replace(OFF, skip_every=2), skipped={1}),
+    "deep levels": Case(replace(OFF, skip_point=1, skip_levels="deep"), skipped={1, 2}),
+}
+LONGER = {
+    "skip every third step": Case(replace(OFF, skip_every=3), skipped={1, 2, 4}, steps=5),
+    "skip every second step, first order": Case(replace(OFF, skip_every=2, order=1), skipped={1, 3}, steps=5),
+    "deep levels, first order": Case(replace(OFF, skip_point=2, skip_levels="deep", order=1), set(), {2, 3, 4}, 5),
+    "attention cache, first order": Case(replace(OFF, cache_point=2, order=1), reusing={2, 3}, steps=4),
 }
 
 
 @pytest.mark.parametrize(
     ("case", "guidance"),
-    [*((case, 3.0) for case in CACHED.values()), (CACHED["both"], 1.0)],
-    ids=[*CACHED, "both, without guidance"],
+    [*((case, 3.0) for case in (CACHED | LONGER).values()), (CACHED["both"], 1.0)],
+    ids=[*CACHED, *LONGER, "both, without guidance"],
 )
 def test_caches_give_what_computing_all_and_throwing_it_away_gives(
     pipeline: DiffusionPipeline, case: Case, guidance: float
 ) -> None:
     """A loop by hand, in which hooks put old results in the place of new ones: bit for bit."""
-    expected = replayed(pipeline, case, guidance)
-    assert torch.equal(denoised(pipeline, case.cache, prompts=TWO, guidance=guidance), expected)
+    unet, now, order = pipeline.unet, [0], case.cache.order
+    middle = [unet.mid_block] if unet.mid_block is not None else []
+    deep = [*list(unet.down_blocks)[1:], *middle, *list(unet.up_blocks)[:-1]]
+    skippable = deep if case.cache.skip_levels == "deep" else [*unet.down_blocks, *middle]
+    skippable += [] if case.cache.fresh_conv_in else [unet.conv_in]
+    with (
+        old_outputs([m for m in unet.modules() if isinstance(m, Attention)], case.reusing, now, order),
+        old_outputs(skippable, case.skipped, now, order),
+    ):
+        expected = by_hand(pipeline, TWO, guidance, case.steps, now)
+    assert torch.equal(denoised(pipeline, case.cache, prompts=TWO, guidance=guidance, steps=case.steps), expected)
 
 
 @torch.no_grad()
-def replayed(pipeline: DiffusionPipeline, case: Case, guidance: float) -> torch.Tensor:
-    """Latents after all steps, where hooks replace outputs that are computed all the same."""
-    unet, scheduler = pipeline.unet, copy.deepcopy(pipeline.scheduler)
-    conditioning = encode_prompts(pipeline, list(TWO), guidance)
-    latents = torch.cat([noise_of(pipeline)] * 2)
-    generators = [torch.Generator().manual_seed(1) for _ in TWO]
+def by_hand(
+    pipeline: DiffusionPipeline,
+    prompts: Sequence[str],
+    guidance: float,
+    steps: int,
+    now: list[int],
+    *,
+    trunk: int = 0,
+    guidance_every: int = 1,
+) -> torch.Tensor:
+    """Latents after all steps, computed for all rows in each of them; `now` holds the step that runs.
+
+    Args:
+        trunk: in so many steps every row has the mean of the prompts' embeddings.
+        guidance_every: the guidance difference is kept between such steps.
+    """
+    unet, scheduler, n = pipeline.unet, copy.deepcopy(pipeline.scheduler), len(prompts)
+    conditioning = encode_prompts(pipeline, list(prompts), guidance)
+    conditions = conditioning.arguments()
+    latents = torch.cat([noise_of(pipeline)] * n)
+    generators = [torch.Generator().manual_seed(SEED) for _ in prompts]
     for generator in generators:  # past z_T, for a solver that adds noise
         torch.randn(latents[:1].shape, generator=generator)
-    scheduler.set_timesteps(STEPS)
-    skippable = [*unet.down_blocks, *([unet.mid_block] if unet.mid_block is not None else [])]
-    skippable += [] if case.cache.fresh_conv_in else [unet.conv_in]
-    now = [0]
-    with (
-        old_outputs([m for m in unet.modules() if isinstance(m, Attention)], lambda: now[0] in case.reusing),
-        old_outputs(skippable, lambda: now[0] in case.skipped),
-    ):
-        for step, timestep in enumerate(scheduler.timesteps):
-            now[0] = step
-            rows = torch.cat([latents, latents]) if conditioning.guided else latents
-            noise = unet(scheduler.scale_model_input(rows, timestep), timestep, **conditioning.arguments()).sample
-            if conditioning.guided:
-                noise = noise[:2] + guidance * (noise[2:] - noise[:2])
-            latents = scheduler.step(noise, timestep, latents, generator=generators).prev_sample
+    scheduler.set_timesteps(steps)
+    for step, timestep in enumerate(scheduler.timesteps):
+        now[0] = step
+        rows = torch.cat([latents, latents]) if conditioning.guided else latents
+        given = averaged(conditions, n) if step < trunk else conditions
+        noise = unet(scheduler.scale_model_input(rows, timestep), timestep, **given).sample
+        if conditioning.guided:
+            without, given_prompt = noise.chunk(2)
+            if step % guidance_every == 0:
+                guiding = given_prompt - without
+            else:
+                without = given_prompt - guiding
+            noise = without + guidance * (given_prompt - without)
+        latents = scheduler.step(noise, timestep, latents, generator=generators).prev_sample
     return latents
 
 
+def averaged(conditions: dict[str, Any], n: int) -> dict[str, Any]:
+    """Every conditional row's prompt replaced by the mean of all, its pooled text too."""
+
+    def mean(rows: torch.Tensor) -> torch.Tensor:
+        return torch.cat([rows[:-n], rows[-n:].mean(0, keepdim=True).expand_as(rows[-n:])])
+
+    added = conditions["added_cond_kwargs"]
+    added = None if added is None else added | {"text_embeds": mean(added["text_embeds"])}
+    embeds = mean(conditions["encoder_hidden_states"])
+    return conditions | {"encoder_hidden_states": embeds, "added_cond_kwargs": added}
+
+
 @contextmanager
-def old_outputs(modules: list[nn.Module], wanted: Callable[[], bool]) -> Iterator[None]:
-    """Let modules compute, and give their last output from when it was not `wanted` whenever it is."""
-    last: dict[nn.Module, Any] = {}
+def old_outputs(modules: list[nn.Module], wanted: set[int], now: list[int], order: int) -> Iterator[None]:
+    """Let modules compute, and in the steps that are `wanted` give what their earlier outputs say of them."""
+    seen: dict[nn.Module, dict[int, Any]] = {module: {} for module in modules}
 
     def hook(module: nn.Module, _: Any, output: Any) -> Any:
-        if not wanted():
-            last[module] = output
-        return last[module]
+        if now[0] not in wanted:
+            seen[module][now[0]] = output
+            return output
+        (last, new), *before = sorted(seen[module].items(), reverse=True)
+        if order == 0 or not before:
+            return new
+        earlier, old = before[0]
+        ahead = (now[0] - last) / (last - earlier)
+        return along(new, old, ahead)
 
     hooks = [module.register_forward_hook(hook) for module in modules]
     try:
@@ -110,6 +161,13 @@ def old_outputs(modules: list[nn.Module], wanted: Callable[[], bool]) -> Iterato
     finally:
         for handle in hooks:
             handle.remove()
+
+
+def along(new: Any, old: Any, ahead: float) -> Any:
+    """A line through two outputs, tensors or tuples of them."""
+    if isinstance(new, torch.Tensor):
+        return new + (new - old) * ahead
+    return tuple(along(a, b, ahead) for a, b in zip(new, old, strict=True))
 
 
 @dataclass(frozen=True)
@@ -198,6 +256,28 @@ def test_only_a_fresh_conv_in_lets_the_latents_into_a_skipped_pass(pipeline: Dif
     first, skipped, other_time = in_turn(pipeline, kept, old, latents, later)
     assert torch.equal(skipped, first)
     assert not torch.equal(other_time, first)
+
+
+@pytest.mark.parametrize("batch", [30, 4], ids=["at once", "in chunks"])
+@pytest.mark.parametrize("guidance", [3.0, 1.0])
+def test_a_trunk_gives_every_candidate_the_mean_embedding_in_its_steps(
+    pipeline: DiffusionPipeline, guidance: float, batch: int
+) -> None:
+    found = denoised(pipeline, replace(OFF, trunk=2), guidance=guidance, steps=4, batch=batch)
+    assert difference(found, by_hand(pipeline, PROMPTS, guidance, 4, [0], trunk=2)) < TOLERANCE
+    whole = denoised(pipeline, replace(OFF, trunk=4), guidance=guidance, steps=4, batch=batch)
+    assert (whole == whole[:1]).all()  # no branch at all: one latent for all
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_guidance_differences_are_those_of_the_last_step_that_computed_them(
+    pipeline: DiffusionPipeline, every: int
+) -> None:
+    found = denoised(pipeline, replace(OFF, guidance_every=every), steps=4)
+    assert difference(found, by_hand(pipeline, PROMPTS, 3.0, 4, [0], guidance_every=every)) < TOLERANCE
+    both = replace(OFF, guidance_every=every, trunk=2)
+    expected = by_hand(pipeline, PROMPTS, 3.0, 4, [0], guidance_every=every, trunk=2)
+    assert difference(denoised(pipeline, both, steps=4), expected) < TOLERANCE
 
 
 # By scope and whether there are unconditional rows, which come first: the pivot of each row.
