@@ -140,7 +140,7 @@ class Client:
         begin = self.split.device.start
         if self.split.order == "client_first" or begin == self.split.device.steps:
             return None
-        once, found = replace(self.split.device, stop=begin + 1), []
+        once, found = replace(self.split.device, stop=begin + 1, positions=None, before=None), []
         for first in range(0, len(latents), rows):
             words = list(request.candidates[first : first + rows])
             state = State(latents[first : first + rows].to(self.pipeline.device))
