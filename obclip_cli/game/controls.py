@@ -61,7 +61,8 @@ class WordPerturbation:
     def __init__(self, pipeline: DiffusionPipeline, epsilon: float) -> None:
         self.tokenizer, self.epsilon = pipeline.tokenizer, epsilon
         self.embeddings: torch.Tensor = pipeline.text_encoder.get_input_embeddings().weight.detach().float().cpu()
-        ends = [(t.removesuffix(END), place) for t, place in pipeline.tokenizer.get_vocab().items() if t.endswith(END)]
+        known = sorted(pipeline.tokenizer.get_vocab().items(), key=lambda item: item[1])  # its order differs by process
+        ends = [(token.removesuffix(END), place) for token, place in known if token.endswith(END)]
         self.words = [word for word, _ in ends if word.isalpha()]
         self.places = torch.tensor([place for word, place in ends if word.isalpha()])
         self.chances: dict[str, list[float]] = {}

@@ -46,6 +46,8 @@ def said_after(units: Units, place: int, anchors: dict[int, int], taxonomy: Taxo
     unit = units[place]
     if (aged := unit.meaning("after")) is not None:
         anchor = _nearest_before(place, anchors, aged[0])
+        if unit.text.startswith("of ") and place - 1 not in anchors:  # "a war of nine years"
+            return None
         return Mention(unit, *aged, anchor) if anchor is not None and _closes(units, place) else None
     if (origin := unit.meaning("place")) is not None:
         return _from_a_place(units, place, anchors, origin, taxonomy)

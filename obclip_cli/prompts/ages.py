@@ -27,8 +27,12 @@ _aged = (
     r"(?<!ice\s)(?<!stone\s)(?<!iron\s)(?<!golden\s)(?:aged|ages?(?:\s+of)?|age\s*:)\s+"
     rf"(?:{_about}|between\s+)?{_number.replace('number', 'aged')}(?:\s*(?:-|to|and)\s*(?:{_figures}))?"
 )
+_of_years = (
+    rf"of\s+(?:{_about})?{_number.replace('number', 'of')}\s+(?:years|summers|winters)"
+    r"(?!\s+of\s(?!age))(?:\s+of\s+age)?"
+)
 _start = r"(?<![\w-])(?<!\d\s)"
-PHRASE = re.compile(rf"{_start}(?:(?:{_about})?{_number}(?:{_years})|{_aged})(?![\w-])", re.IGNORECASE)
+PHRASE = re.compile(rf"{_start}(?:(?:{_about})?{_number}(?:{_years})|{_aged}|{_of_years})(?![\w-])", re.IGNORECASE)
 _decade = rf"(?:{'|'.join(DECADES)}|[1-9]\s?0\s?['’]?\s?s)"
 DECADE = re.compile(
     rf"(?:(?:(?<=\bin\shis\s)|(?<=\bin\sher\s)|(?<=\bin\stheir\s)){_decade}"
@@ -51,7 +55,7 @@ class Age:
 def ages(prompt: str) -> Iterator[Age]:
     """All ages in the prompt. Those in months, weeks and days count as 0 years; a decade counts as its middle."""
     for match in PHRASE.finditer(prompt):
-        number = count(match["number"] or match["aged"])
+        number = count(match["number"] or match["aged"] or match["of"])
         if number is not None:
             young = re.search(r"month|week|day", match.group(), re.IGNORECASE)
             kind: Literal["years", "aged"] = "years" if match["number"] else "aged"

@@ -127,6 +127,7 @@ def unread_words(prompt: str, taxonomy: Taxonomy, spans: list[Span]) -> list[tup
         if unit.start in read or not unit.meanings or describes_no_person(units, place):
             continue
         form = unit.meanings[0][0]
-        if unit.text not in form.only_before | form.before_own | form.unmarked:
+        of_things_too = form.only_before if "ethnicity" in form.carries else frozenset[str]()  # "white", not "ageing"
+        if unit.text not in of_things_too | form.before_own | form.unmarked:
             found += [(unit.text, attribute) for attribute in form.carries]
     return found

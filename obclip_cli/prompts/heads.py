@@ -76,7 +76,9 @@ def _repeats_article(units: Units, place: int) -> bool:
 def _is_modifier(unit: Unit | None, *, strictly: bool = False) -> bool:
     if unit is None:
         return False
-    participle = unit.kind == "word" and (PARTICIPLE.match(unit.text) is not None or _like_an_adjective(unit, strictly))
+    participle = unit.kind == "word" and (
+        PARTICIPLE.match(unit.text.rpartition("-")[2]) is not None or _like_an_adjective(unit, strictly)
+    )
     return unit.kind == "adjective" or unit.text in PASSING or (participle and not strictly)
 
 
@@ -197,6 +199,9 @@ def reads_alone(units: Units, place: int) -> bool:
     if after.kind != "word":
         return False
     singular = before is not None and before.text in SINGULAR
+    named = at(units, place + 2)
+    if named is not None and named.kind in ("thing", "animal"):  # "an Italian sports car"
+        singular = False
     third_person = singular and after.text.endswith("s") and not after.text.endswith("ss")
     return PARTICIPLE.match(after.text) is not None or third_person or not after.text[0].isalpha()
 

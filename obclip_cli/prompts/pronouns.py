@@ -5,6 +5,8 @@ prompt could be read differently (closure, Theorem 1). A pronoun of another gend
 is made to agree in what the cloud sees.
 """
 
+import re
+
 from obclip_cli.prompts import english
 from obclip_cli.prompts.english import words
 from obclip_cli.prompts.heads import Units, at
@@ -14,16 +16,47 @@ ANIMAL = None
 NO_OBJECT = english.FUNCTION_WORDS - {"all", "both"} | english.ADVERBS | {"her", "his"}
 SEEING = words("see sees saw seen watch watches watched watching hear hears heard help helps let lets make makes")
 BARE_VERBS = words("eat drink play sleep walk run sit stand work cook swim dance sing fall jump ride read speak win")
+PARTING = words(
+    "goodbye goodnight farewell hello twice home outside inside upstairs downstairs forever everywhere yesterday today "
+    "tonight tomorrow tenderly"
+)
+MANNER = re.compile(r"\w+(?:ate|ent|ing|arm|oft|iet|ight|iou?s|ful)ly$")  # "kissed her passionately"
+OPENING = words('" “ ‘ [ { *')
 POSSESSED = words("own two three four other first second new old")
 
 
 def stands_before_a_noun(units: Units, place: int) -> bool:
     """Whether "her" is "his" here and not "him": a noun follows."""
-    following, before = at(units, place + 1), at(units, place - 1)
+    step = _past_opening_marks(units, place + 1)
+    following, before = at(units, step), at(units, place - 1)
     if following is None or following.kind == "mark" or following.text in NO_OBJECT:
         return following is not None and following.text in POSSESSED
+    if (following.text in PARTING or MANNER.match(following.text)) and _ends(units, step):
+        return False
     acts = following.text in BARE_VERBS or following.text.endswith("ing")
     return not (acts and before is not None and before.text in SEEING)
+
+
+def _past_opening_marks(units: Units, place: int) -> int:
+    """The place of the first word of 'her "lucky" hat', "her [tiny] hat", "her (red:1.2) hat"."""
+    step = place
+    while (unit := at(units, step)) is not None and (unit.text in OPENING or _is_weighted(units, step)):
+        step += 1
+    return step
+
+
+def _is_weighted(units: Units, place: int) -> bool:
+    """Whether a bracket opens words that have a weight: "(red:1.2)"."""
+    if units[place].text != "(":
+        return False
+    inside = [unit.text for unit in units[place + 1 :]]
+    return ":" in inside[: inside.index(")")] if ")" in inside else False
+
+
+def _ends(units: Units, place: int) -> bool:
+    """Whether no noun follows: "hugged her goodbye", but "her goodbye party"."""
+    following = at(units, place + 1)
+    return following is None or following.kind in ("mark", "function")
 
 
 def antecedent(units: Units, place: int, persons: list[int], gendered: list[int]) -> int | None:

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obclip_cli.config import taxonomy_path
+from obclip_cli.config import PrivacyConfig, taxonomy_path
 from obclip_cli.errors import UserError
 from obclip_cli.metrics.detection import detection_scores
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates
 from obclip_cli.prompts.detect import detect, records
 from obclip_cli.prompts.english import words
+from obclip_cli.prompts.reading import read_prompt
 from obclip_cli.prompts.taxonomy import load_taxonomy
 
 TAXONOMY = load_taxonomy(taxonomy_path("paper"))
@@ -66,6 +67,9 @@ def test_f1_on_79_public_prompts_that_were_read_after_the_rules_were_written() -
         ("a Korean-looking woman", [("Korean-looking", "asian"), ("woman", "female")]),
         ("a tall, dark-skinned, elderly man", [("elderly", "old"), ("man", "male")]),
         ("young emma watson, a korean Jisoo", [("young", "young"), ("korean", "asian")]),
+        ("a bitter old, one-eyed man", [("old", "old"), ("man", "male")]),
+        ("a nurse of about sixty years", [("of about sixty years", "old")]),
+        ("a small child", [("small", "young"), ("child", "young")]),
     ],
 )  # fmt: skip
 def test_what_is_read(prompt: str, expected: list[tuple[str, str]]) -> None:
@@ -88,6 +92,7 @@ def test_what_is_read(prompt: str, expected: list[tuple[str, str]]) -> None:
         "princess Diana and mr. rogers",
         "a black haired or white robed figure",
         "a phone from the 60s, 25 fps, 8 k",
+        "an Italian sports car",
     ],
 )
 def test_what_says_nothing_of_a_person(prompt: str) -> None:
@@ -118,6 +123,11 @@ def test_other_words_decide_the_gender_of_a_word_for_all() -> None:
         ("he gave her his book", "she gave him her book"),
         ("he kissed her", "he kissed him"),
         ("he kissed her", "she kissed him"),
+        ("she hugged him goodbye", "he hugged him goodbye"),
+        ("he kissed her passionately", "she kissed him passionately"),
+        ('a woman with her "lucky" hat', 'a man with his "lucky" hat'),
+        ("a woman and her (red:1.2) coat", "a man and his (red:1.2) coat"),
+        ("a girl of nine years", "a young man aged 25"),
         ("2girls in a park", "2 old men in a park"),
         ("a man aged 20", "a woman aged 70"),
         ("a woman, 34, smiling", "a man, 50, smiling"),
@@ -163,3 +173,39 @@ def assert_closed(prompt: str, name: str) -> None:
 @settings(max_examples=250, deadline=None, derandomize=True)
 def test_salads_of_these_words_are_closed_or_refused(name: str, salad: list[str]) -> None:
     assert_closed(" ".join(salad), name)
+
+
+NOUNS = ["man", "women", "girl", "boys", "nun", "hostess", "actor", "grandmother", "toddler", "firefighter", "Jisoo"]
+SAYING = [
+    "young",
+    "elderly",
+    "middle-aged",
+    "Korean",
+    "half-Kenyan",
+    "Mexican",
+    "female",
+    "70-year-old",
+    "white",
+]
+AFTER = [", 34", "from Ghana", "of Irish descent", "in her forties", "aged nine", "of sixty years", "born in Delhi", ""]
+PERSONS = st.tuples(st.lists(st.sampled_from(SAYING), max_size=2), st.sampled_from(NOUNS), st.sampled_from(AFTER))
+
+
+@pytest.mark.parametrize("name", ["paper", "emoji"])
+@given(st.lists(PERSONS, min_size=1, max_size=2), st.sampled_from(["and a", ", a", "beside an old house, a", "with a"]))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_what_is_said_of_persons_is_hidden_or_listed(
+    name: str, persons: list[tuple[list[str], str, str]], joint: str
+) -> None:
+    """Whatever a prompt says of a person's attributes is no longer in the candidates, or the user is told of it."""
+    prompt = "a " + f" {joint} ".join(" ".join([*before, noun, after]).strip() for before, noun, after in persons)
+    try:
+        own, other = (TAXONOMY, EMOJI) if name == "paper" else (EMOJI, TAXONOMY)
+        reading = read_prompt(prompt, own, PrivacyConfig(max_candidates=20_000), others=[other])
+    except UserError:
+        return
+    told = " ".join([*(h[0] for h in reading.hidden), *(e.text for e in reading.exposures)]).lower().split()
+    said = [word for before, _, _ in persons for word in before]
+    said += [after.split()[-1] for _, _, after in persons if after and "descent" not in after]
+    said += ["Irish" for _, _, after in persons if "descent" in after]
+    assert [word for word in said if word.lower() not in told and word != "years"] == []
