@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, PrivacyConfig, plain
-from obclip_cli.device.secret import make_on_first_use
+from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.errors import UserError, require
 from obclip_cli.overrides import names_of, quoted
 
@@ -74,9 +74,14 @@ def print_config(config: Config) -> None:
 
 
 def ensure_secret(privacy: PrivacyConfig) -> None:
-    """Make the client's secret where there has to be one and never was, and say so; a lost one stays an error."""
+    """Make the client's secret where there has to be one and never was, and say so; a lost one is an error here.
+
+    Raises:
+        UserError: it cannot be made or read.
+    """
     if made := make_on_first_use(privacy):
         typer.echo(f"made a client secret in {made}; keep it, for a new one makes new requests tell more", err=True)
+    client_key(privacy)
 
 
 def would_send(reading: "Reading", config: Config) -> "Choice":
@@ -89,7 +94,6 @@ def would_send(reading: "Reading", config: Config) -> "Choice":
 
     from obclip_cli.config import taxonomy_path
     from obclip_cli.device.choice import Chooser
-    from obclip_cli.device.secret import client_key
     from obclip_cli.prompts.decoys import fewest
     from obclip_cli.prompts.taxonomy import load_taxonomy
 
