@@ -41,7 +41,7 @@ def is_guided(unet: Mapping[str, Any], guidance_scale: float) -> bool:
     return guidance_scale > 1 and unet.get("time_cond_proj_dim") is None
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def encode_prompts(pipeline: DiffusionPipeline, prompts: list[str], guidance_scale: float) -> Conditioning:
     """Encode prompts as the stock pipeline does, the empty one once for all of them."""
     guided = is_guided(pipeline.unet.config, guidance_scale)

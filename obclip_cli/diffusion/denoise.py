@@ -1,13 +1,14 @@
 """Run a stretch of denoising steps with classifier-free guidance, as the stock diffusers pipeline does."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
+from diffusers import AutoencoderKL, DiffusionPipeline, LCMScheduler, SchedulerMixin
 
+from obclip_cli.diffusion.added_noise import AddedNoise
 from obclip_cli.diffusion.conditioning import Conditioning, encode_prompts
 from obclip_cli.diffusion.models import check_has_autoencoder, latent_shape
 from obclip_cli.errors import UserError
@@ -74,6 +75,10 @@ class StepContext:
         chunk, chunks: which part of a large candidate set, of how many.
         unconditional, conditional: rows of each kind; no unconditional ones without guidance.
         whole_set: encodes all candidates, where the set runs in chunks.
+        same_start: whether all rows start from one latent, and the unconditional ones from one prompt; None: nobody
+            has said so, and what depends on it has to compare them.
+        kinds: the kind of this step: what each acceleration on the model does in it, by its label. Steps of one kind
+            do the same work, whichever step it is. None where nothing says so; kinds follow from the step then.
     """
 
     step: int = 0
@@ -82,6 +87,8 @@ class StepContext:
     unconditional: int = 0
     conditional: int = 1
     whole_set: Callable[[], Conditioning] | None = None
+    same_start: bool | None = None
+    kinds: tuple[tuple[str, Hashable], ...] | None = None
 
     @property
     def rows(self) -> int:
@@ -123,7 +130,7 @@ def denoise(
     return last
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def denoise_by_step(
     pipeline: DiffusionPipeline,
     prompts: Sequence[str],
@@ -154,7 +161,7 @@ def _noise(pipeline: DiffusionPipeline, seeds: Sequence[int]) -> State:
     return State(torch.cat([initial_noise(pipeline, latent_shape(pipeline), seed) for seed in seeds]))
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def trajectory(
     pipeline: DiffusionPipeline,
     state: State,
@@ -175,17 +182,23 @@ def trajectory(
     latents = state.latents
     context = StepContext() if context is None else context
     scheduler = scheduler_at(pipeline, stretch, state.history)
-    generators = _generators_after(latents, noise_seeds) if noise_seeds else None
-    rest = conditioning.arguments()
+    # The solver stays on the CPU, whose numbers it reads without waiting; the model has the timesteps on its device.
     start = scheduler.begin_index
-    for context.step, timestep in enumerate(scheduler.timesteps[start : start + stretch.count]):
+    steps = scheduler.timesteps[start : start + stretch.count]
+    draws = isinstance(scheduler, LCMScheduler) and noise_seeds
+    added = AddedNoise(scheduler, latents, noise_seeds, len(steps)) if draws else None
+    rest = conditioning.arguments()
+    for context.step, (timestep, there) in enumerate(zip(steps, steps.to(pipeline.device), strict=True)):
         rows = torch.cat([latents] * 2) if conditioning.guided else latents
         rows = scheduler.scale_model_input(rows, timestep)
-        noise = pipeline.unet(rows, timestep, return_dict=False, **rest)[0]
+        noise = pipeline.unet(rows, there, return_dict=False, **rest)[0]
         if conditioning.guided:
             unconditional, conditional = noise.chunk(2)
             noise = unconditional + stretch.guidance_scale * (conditional - unconditional)
-        latents = scheduler.step(noise, timestep, latents, generator=generators, return_dict=False)[0]
+        if added is None:
+            latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
+        else:
+            latents = added.step(noise, timestep, latents, context.step)
         yield State(latents, _history(scheduler))
 
 
@@ -196,7 +209,7 @@ def scheduler_at(pipeline: DiffusionPipeline, stretch: Stretch, history: torch.T
         UserError: the solver cannot leave steps out.
     """
     scheduler = copy.deepcopy(pipeline.scheduler)
-    scheduler.set_timesteps(stretch.steps, device=pipeline.device)
+    scheduler.set_timesteps(stretch.steps)
     begin = stretch.start
     if stretch.positions is not None or stretch.before is not None:
         earlier = range(stretch.start if stretch.before is None else stretch.before + 1)
@@ -234,14 +247,6 @@ def _leave_out(scheduler: SchedulerMixin, kept: list[int]) -> None:
 def _history(scheduler: SchedulerMixin) -> torch.Tensor | None:
     outputs = getattr(scheduler, "model_outputs", None)
     return outputs[-1] if outputs else None
-
-
-def _generators_after(latents: torch.Tensor, seeds: Sequence[int]) -> list[torch.Generator]:
-    """Each sample's generator, past the numbers that its z_T took."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for generator in generators:
-        torch.randn((1, *latents.shape[1:]), generator=generator, dtype=latents.dtype)
-    return generators
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from obclip_cli.config import ModelConfig
-from obclip_cli.diffusion import files, hub
+from obclip_cli.diffusion import backend, files, hub
 from obclip_cli.errors import UserError
 
 # A repository's own scheduler may be of another kind (small-sd: DEIS), whose algorithm must not be taken over.
@@ -76,7 +76,9 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
         pipeline.scheduler.config, **OWN.get(model.scheduler, {})
     )
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    pipeline.to(device)
+    backend.prepare(device, pipeline.unet, pipeline.vae)
+    return pipeline
 
 
 def _loaded(model: ModelConfig, folders: dict[str, Path], wanted: dict[str, Any]) -> DiffusionPipeline:

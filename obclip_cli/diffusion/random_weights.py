@@ -6,6 +6,7 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import nn
 
+from obclip_cli.diffusion import backend
 from obclip_cli.diffusion.architectures import Architecture, pooled_text_width
 from obclip_cli.diffusion.models import SCHEDULERS
 
@@ -53,6 +54,7 @@ def random_pipeline(
     with torch.no_grad():
         for parameter in unet.parameters():
             parameter.normal_(std=SPREAD)
+    backend.prepare(device, unet)
     steps = SCHEDULERS[scheduler](**NOISE)
     parts: dict[str, Any] = {"vae": None, "text_encoder": None, "tokenizer": None, "unet": unet, "scheduler": steps}
     if config.get("addition_embed_type") == "text_time":
