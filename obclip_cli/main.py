@@ -62,10 +62,12 @@ def _invoked(debug: bool) -> Any:
     import typer
 
     from obclip_cli import threads
+    from obclip_cli.diffusion import backend
     from obclip_cli.errors import UserError
 
     try:
         told = threads.choose(threads.asked_for(sys.argv))
+        backend.by_command_line()
         from obclip_cli.commands.app import app
 
         if told and LONG & {*sys.argv[1:2]} and not {"--help", "--cfg"} & {*sys.argv}:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from obclip_cli.cloud.http import create_app, load_server
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, ServeConfig
+from obclip_cli.diffusion import backend
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import is_loopback, read_token
 
@@ -28,6 +29,7 @@ def main(overrides: list[str]) -> None:
     Raises:
         UserError: the configuration, the model, the token or the address is not usable.
     """
+    backend.by_command_line()
     config = compose_config(overrides)
     serve = config.serve
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)

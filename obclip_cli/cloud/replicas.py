@@ -9,6 +9,7 @@ from ray import serve
 
 from obclip_cli.cloud.http import create_app, load_server
 from obclip_cli.config import Config
+from obclip_cli.diffusion import backend
 
 
 def serve_replicas(config: Config, token: str | None, said: str) -> None:
@@ -23,6 +24,7 @@ def serve_replicas(config: Config, token: str | None, said: str) -> None:
     settings = config.serve
 
     def build() -> FastAPI:
+        backend.by_command_line()  # a replica is a process of its own
         return create_app(config, lambda: load_server(config), token)
 
     resources = {"num_gpus": 1} if torch.cuda.is_available() else {"num_cpus": 1}

@@ -7,6 +7,7 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.pivot_attention import pivot_place
+from obclip_cli.cloud.accelerate.step_kinds import check_compiles
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, denoise
@@ -22,13 +23,27 @@ class CloudServer:
         batch: most rows at once; with guidance a candidate has two. A larger set runs in chunks, one after the other
             through all steps, so that only one chunk's caches are held; all chunks share the pivot's attention maps.
         cache: the accelerations to put on the model while it answers; none by default.
+        compiles: run the model compiled for each kind of step (`cloud.compile`).
+
+    Raises:
+        UserError: it is to be compiled, and torch.compile does not work here.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline, *, batch: int, cache: CacheConfig = NO_ACCELERATION) -> None:
+    def __init__(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        batch: int,
+        cache: CacheConfig = NO_ACCELERATION,
+        compiles: bool = False,
+    ) -> None:
         self.pipeline = pipeline
         self.batch = batch
         self.accelerations = accelerations(cache)
         self.draws_pivot = cache.pivot == "public"
+        self.compiles = compiles
+        if compiles:
+            check_compiles(pipeline.device)
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""
@@ -47,10 +62,10 @@ class CloudServer:
         order = self._order(request.candidates)
         candidates = [request.candidates[place] for place in order]
         chunks = chunked(candidates, batch=self.batch, guided=guided)
-        stretch, context, done = stretch_of(request), StepContext(chunks=len(chunks)), []
+        stretch, context, done = stretch_of(request), StepContext(chunks=len(chunks), same_start=True), []
         if len(chunks) > 1:
             context.whole_set = partial(encode_prompts, self.pipeline, candidates, request.guidance_scale)
-        with attached(self.pipeline.unet, self.accelerations, context):
+        with attached(self.pipeline.unet, self.accelerations, context, compiles=self.compiles):
             for context.chunk, chunk in enumerate(chunks):
                 start, seeds = self._sent(request, len(chunk)), [request.noise_seed] * len(chunk)
                 done.append(denoise(self.pipeline, chunk, stretch, seeds=seeds, state=start, context=context))

@@ -148,7 +148,7 @@ def _counted(
     if not all(_is_known((*chunk, kind), code) for chunk in dict.fromkeys(chunks) for kind in wanted):
         first = {kind: of_steps.index(kind) for kind in dict.fromkeys(of_steps)}
         last = max(first[kind] for kind in wanted)
-        model, context = _MetaModel(dict(plain), tokens), StepContext(chunks=len(sizes))
+        model, context = _MetaModel(dict(plain), tokens), StepContext(chunks=len(sizes), same_start=True)
         with attached(model.unet, chosen, context):
             for context.chunk, chunk in enumerate(dict.fromkeys(chunks)):
                 context.conditional, context.unconditional = chunk[3], chunk[3] if guided else 0

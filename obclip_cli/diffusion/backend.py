@@ -1,33 +1,46 @@
-"""How models run on a CUDA device: layout of their weights, and torch's settings for the whole process.
+"""How models run on a CUDA device: the layout of their weights, and torch's settings for the whole process.
 
-The settings are the process's, so the command line turns them on (`by_command_line`) and a program that imports obclip
-keeps its own. With `cudnn.benchmark` the algorithm of a convolution is chosen by time, so that images of two processes
-may differ in the last digits; nothing here touches a CPU, where they do not.
+The settings are the process's, so the command line turns them on and a program that imports obclip keeps its own. With
+`cudnn.benchmark` a convolution's algorithm is chosen by time, so that images of two processes may differ in their last
+digits; nothing here touches a CPU, where they do not. Torch is imported where it is needed: the command line comes by.
 """
 
-import torch
-from torch import nn
+import os
+from typing import TYPE_CHECKING
 
-_process_is_ours = False
+if TYPE_CHECKING:
+    import torch
+
+# Processes that a command starts inherit it; `OBCLIP_FAST_CUDA=0 obclip ...` leaves torch's settings alone.
+SWITCH = "OBCLIP_FAST_CUDA"
 
 
 def by_command_line() -> None:
-    """This process belongs to obclip: models loaded from now on may change torch's settings for CUDA."""
-    global _process_is_ours
-    _process_is_ours = True
+    """This process is a command of obclip: models that it loads may change torch's settings for CUDA."""
+    os.environ.setdefault(SWITCH, "1")
 
 
-def prepare(device: str | torch.device, *modules: nn.Module | None) -> None:
-    """Make modules that were moved to `device` fast there; does nothing where it is not a CUDA device.
+def prepare(*modules: "torch.nn.Module | None", device: str) -> None:
+    """Make modules that were moved to `device` fast there; does nothing where that is no CUDA device."""
+    if device.startswith("cuda"):
+        present = [module for module in modules if module is not None]
+        channels_last(*present)
+        if os.environ.get(SWITCH) == "1":
+            tune(*present)
 
-    Convolutions of half precision run on tensor cores in NHWC, which is `channels_last`.
-    """
-    present = [module for module in modules if module is not None]
-    if torch.device(device).type != "cuda":
-        return
-    for module in present:
-        nn.Module.to(module, memory_format=torch.channels_last)  # diffusers' own method warns of other things
-    if _process_is_ours:
-        torch.backends.cudnn.benchmark = True
-        if any(parameter.dtype == torch.float32 for module in present for parameter in module.parameters()):
-            torch.set_float32_matmul_precision("high")  # TF32, as convolutions have by default
+
+def channels_last(*modules: "torch.nn.Module") -> None:
+    """NHWC, in which convolutions of half precision run on tensor cores."""
+    import torch
+
+    for module in modules:
+        torch.nn.Module.to(module, memory_format=torch.channels_last)  # diffusers' own method warns of other things
+
+
+def tune(*modules: "torch.nn.Module") -> None:
+    """Torch's settings for these modules: cuDNN looks for the fastest algorithm, float32 multiplies in TF32."""
+    import torch
+
+    torch.backends.cudnn.benchmark = True
+    if any(parameter.dtype == torch.float32 for module in modules for parameter in module.parameters()):
+        torch.set_float32_matmul_precision("high")  # convolutions run in TF32 unless they are told not to

@@ -77,7 +77,7 @@ def load_pipeline(model: ModelConfig, *, dtype: str, device: str) -> DiffusionPi
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
-    backend.prepare(device, pipeline.unet, pipeline.vae)
+    backend.prepare(pipeline.unet, pipeline.vae, device=device)
     return pipeline
 
 

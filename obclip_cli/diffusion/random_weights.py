@@ -54,7 +54,7 @@ def random_pipeline(
     with torch.no_grad():
         for parameter in unet.parameters():
             parameter.normal_(std=SPREAD)
-    backend.prepare(device, unet)
+    backend.prepare(unet, device=device)
     steps = SCHEDULERS[scheduler](**NOISE)
     parts: dict[str, Any] = {"vae": None, "text_encoder": None, "tokenizer": None, "unet": unet, "scheduler": steps}
     if config.get("addition_embed_type") == "text_time":

@@ -14,9 +14,11 @@ from obclip_cli.cloud.accelerate.acceleration import Acceleration
 from obclip_cli.cloud.accelerate.attention_cache import AttentionCache
 from obclip_cli.cloud.accelerate.block_skip import BlockSkip
 from obclip_cli.cloud.accelerate.guidance_reuse import GuidanceReuse
+from obclip_cli.cloud.accelerate.overriding import Overrides
 from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
 from obclip_cli.cloud.accelerate.shared_first_step import SharedFirstStep
 from obclip_cli.cloud.accelerate.shared_trunk import SharedTrunk
+from obclip_cli.cloud.accelerate.step_kinds import by_kind
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
@@ -52,8 +54,13 @@ def are_exact(cache: CacheConfig) -> bool:
 
 
 @contextmanager
-def attached(unet: UNet2DConditionModel, chosen: Sequence[Attachable], context: StepContext) -> Iterator[None]:
+def attached(
+    unet: UNet2DConditionModel, chosen: Sequence[Attachable], context: StepContext, *, compiles: bool = False
+) -> Iterator[None]:
     """Put accelerations on the model, the first one outermost, and take them off again, also after an error.
+
+    Args:
+        compiles: run the model compiled for each kind of step.
 
     Raises:
         UserError: the model takes image prompts, whose rows and attention no acceleration knows.
@@ -61,11 +68,15 @@ def attached(unet: UNet2DConditionModel, chosen: Sequence[Attachable], context: 
     if chosen and unet.config.encoder_hid_dim_type not in (None, "text_proj"):
         raise UserError("accelerations do not work with an IP-Adapter or another image prompt; unload it from the UNet")
     done: list[Attachable] = []
+    outermost, parts = Overrides(), [part for part in chosen if isinstance(part, Acceleration)]
     try:
         for part in reversed(chosen):
             part.attach(unet, context)
             done.append(part)
+        if parts or compiles:
+            outermost.put(unet, by_kind(parts, context, compiles=compiles))
         yield
     finally:
+        outermost.remove()
         for part in reversed(done):
             part.detach()

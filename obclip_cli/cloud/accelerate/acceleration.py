@@ -40,6 +40,15 @@ class Acceleration(ABC):
     def kind(self, step: int) -> Hashable:
         """What it does in a step of the cloud: equal for steps of equal cost; None where it leaves the step alone."""
 
+    def now(self) -> Hashable:
+        """What it does in the step that runs: of all that is on the model, the context says it (`step_kinds`)."""
+        if self.context.kinds is None:
+            return self.kind(self.context.step)
+        return next((kind for label, kind in self.context.kinds if label == self.label), None)
+
+    def settle(self) -> None:  # noqa: B027
+        """Copy what is kept for later steps: called after a compiled pass, whose tensors the next pass overwrites."""
+
     @abstractmethod
     def attach(self, unet: UNet2DConditionModel, context: StepContext) -> None:
         """Put itself on the model, to look at `context` in every step."""

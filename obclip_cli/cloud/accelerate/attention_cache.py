@@ -72,6 +72,6 @@ class _CachingProcessor:
 
     def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         context = self.cache.context
-        if self.memory and self.cache.kind(context.step):
+        if self.memory and self.cache.now():
             return self.memory.at(context)
         return self.memory.keep(context, self.wrapped(attn, hidden_states, *args, **kwargs))

@@ -85,7 +85,7 @@ class BlockSkip(Acceleration):
         memory = Memory(self.order)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if memory and self.kind(self.context.step):
+            if memory and self.now():
                 return memory.at(self.context)
             return memory.keep(self.context, original(*args, **kwargs))
 

@@ -127,7 +127,7 @@ class _SharingProcessor:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        if self.pivots.kind(self.pivots.context.step) is None:
+        if self.pivots.now() is None:
             return self.wrapped(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
         if attention_mask is not None or isinstance(encoder_hidden_states, tuple):
             raise UserError("cache.reuse does not work with attention masks or IP-Adapters; set cache.reuse=null")

@@ -50,19 +50,29 @@ class SharedFirstStep(Acceleration):
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
             context = self.context
             unconditional = context.unconditional
-            is_first = self.kind(context.step) is not None and not has_residuals(kwargs)
+            is_first = self.now() is not None and not has_residuals(kwargs)
             kwargs["encoder_hidden_states"] = encoder_hidden_states
-            if not is_first or not _equal(sample) or not _alike(encoder_hidden_states[:unconditional]):
+            if not is_first or not self._starts_alike(sample, encoder_hidden_states[:unconditional]):
                 return original(sample, timestep, **kwargs)
-            rows = [*range(min(unconditional, 1)), *range(unconditional, context.rows)]
+
+            def rows(values: torch.Tensor) -> torch.Tensor:
+                return torch.cat([values[:1], values[unconditional:]]) if unconditional > 1 else values
+
             self.sharing, context.unconditional = True, min(unconditional, 1)
             try:
-                result = original(sample[rows], timestep, **conditions(kwargs, lambda values: values[rows]))
+                result = original(rows(sample), timestep, **conditions(kwargs, rows))
             finally:
                 self.sharing, context.unconditional = False, unconditional
             return with_rows(result, context.whole)
 
         return forward
+
+    def _starts_alike(self, sample: torch.Tensor, unconditional: torch.Tensor) -> bool:
+        """Whether the rows start from one latent and one empty prompt: as the context says, else by comparing them,
+        which makes an accelerator wait.
+        """
+        said = self.context.same_start
+        return _equal(sample) and _alike(unconditional) if said is None else said
 
     def _once(self, original: Forward) -> Forward:
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -96,14 +106,12 @@ def modules_before_the_prompt(unet: UNet2DConditionModel) -> list[nn.Module]:
 
 def _equal(sample: torch.Tensor) -> bool:
     """Whether all rows start from one latent."""
-    return sample.is_meta or bool((sample == sample[:1]).all())
+    return bool((sample == sample[:1]).all())
 
 
 def _alike(embeds: torch.Tensor) -> bool:
     """Whether the unconditional rows are of one prompt, whose embeddings differ by the rounding of their batch."""
-    if embeds.is_meta or len(embeds) < 2:
-        return True
-    return bool((embeds - embeds[:1]).abs().max() <= ROUNDING * embeds.abs().max())
+    return len(embeds) < 2 or bool((embeds - embeds[:1]).abs().max() <= ROUNDING * embeds.abs().max())
 
 
 def _first(argument: Any) -> Any:
