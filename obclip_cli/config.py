@@ -330,10 +330,12 @@ class CloudConfig:
 
     Attributes:
         batch: most rows of a batch that the cloud holds at once; null: what the pair's cloud model says.
+        compile: run the large model through torch.compile, once for each kind of step; on CUDA as CUDA graphs.
         server: address of an `obclip serve`, such as https://host:8000; null: the model runs in this process.
     """
 
     batch: int | None = None
+    compile: bool = False
     server: str | None = None
 
 

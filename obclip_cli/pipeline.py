@@ -110,7 +110,7 @@ def both_sides(config: Config, cloud: DiffusionPipeline, device: DiffusionPipeli
     Raises:
         UserError: the detector, the taxonomy or the client's secret cannot be loaded.
     """
-    return client_side(config, device), CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+    return client_side(config, device), CloudServer.of(config, cloud)
 
 
 def client_side(config: Config, device: DiffusionPipeline) -> Client:
@@ -271,7 +271,7 @@ class ObCLIPPipeline:
         self.config, self.server = config, cloud
         self.client = client_side(config, device)
         if not isinstance(cloud, RemoteCloud):
-            self.server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+            self.server = CloudServer.of(config, cloud)
 
     def read(self, prompt: str) -> Reading:
         """What would be hidden of a prompt, and what would stay in sight; nothing is sent.

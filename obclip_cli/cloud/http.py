@@ -134,7 +134,7 @@ class Metrics:
 def load_server(config: Config) -> CloudServer:
     """The pair's large model."""
     pipeline = load_pipeline(config.pair.cloud, dtype=config.pair.dtype, device=default_device())
-    return CloudServer(pipeline, batch=config.rows_at_once, cache=config.cache)
+    return CloudServer.of(config, pipeline)
 
 
 def create_app(config: Config, load: Callable[[], CloudServer], token: str | None) -> FastAPI:

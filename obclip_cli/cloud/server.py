@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Self
 
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, attached
 from obclip_cli.cloud.accelerate.pivot_attention import pivot_place
 from obclip_cli.cloud.accelerate.step_kinds import check_compiles
-from obclip_cli.config import NO_ACCELERATION, CacheConfig
+from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config
 from obclip_cli.diffusion.conditioning import encode_prompts, is_guided
 from obclip_cli.diffusion.denoise import State, StepContext, Stretch, denoise
 from obclip_cli.errors import UserError
@@ -44,6 +45,11 @@ class CloudServer:
         self.compiles = compiles
         if compiles:
             check_compiles(pipeline.device)
+
+    @classmethod
+    def of(cls, config: Config, pipeline: DiffusionPipeline) -> Self:
+        """As it is configured: rows at once, accelerations, compiled or not."""
+        return cls(pipeline, batch=config.rows_at_once, cache=config.cache, compiles=config.cloud.compile)
 
     def answer(self, message: bytes) -> bytes:
         """Bytes of a CloudRequest in, bytes of a CloudResponse out."""

@@ -62,7 +62,7 @@ def cloud_part(
     config: Config, pipeline: DiffusionPipeline, stretch: Stretch, prompts: int, cache: CacheConfig
 ) -> Callable[[], object]:
     """What a server does for one request, to be timed: the steps of `stretch` for its prompts."""
-    server = CloudServer(pipeline, batch=config.rows_at_once, cache=cache)
+    server = CloudServer(pipeline, batch=config.rows_at_once, cache=cache, compiles=config.cloud.compile)
     asked = stretch.steps, stretch.start, stretch.stop, stretch.guidance_scale, config.seed
     request = CloudRequest((PROMPT,) * prompts, *asked, positions=stretch.positions)
     return lambda: server.denoise(request)

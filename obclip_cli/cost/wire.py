@@ -137,7 +137,7 @@ def end_to_end(config: Config, advance: Advance) -> pd.DataFrame:
     ).cloud
     alone = CloudRequest((PROMPT,), whole.steps, 0, whole.steps, whole.guidance_scale, config.seed).to_bytes()
     rows = []
-    with served(config, CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)) as port:
+    with served(config, CloudServer.of(config, cloud)) as port:
         for rate in (*END_TO_END_RATES, None):
             with Link(port, rate=rate and rate * 1e6, delay=DELAY if rate else 0.0) as link:
                 remote = RemoteCloud(link.url, token=None)

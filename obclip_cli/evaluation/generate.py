@@ -36,13 +36,14 @@ Cloud: TypeAlias = "DiffusionPipeline | RemoteCloud"
 
 @dataclass(frozen=True)
 class Pair:
-    """Both loaded models, their schedule and the cloud's batch; `cloud` may be a `RemoteCloud`."""
+    """Both loaded models, their schedule, the cloud's batch and whether it compiles; `cloud` may be a `RemoteCloud`."""
 
     cloud: DiffusionPipeline
     device: DiffusionPipeline
     config: PairConfig
     steps: int
     batch: int
+    compiles: bool = False
 
     def split(self, method: Method) -> Split:
         """Which side runs which steps."""
@@ -196,7 +197,7 @@ class Batch:
     def _ask(self, cloud: Cloud, request: CloudRequest, cache: CacheConfig) -> State:
         """One state a candidate, from the cloud where it is."""
         if not isinstance(cloud, RemoteCloud):
-            return CloudServer(cloud, batch=self.pair.batch, cache=cache).denoise(request)
+            return CloudServer(cloud, batch=self.pair.batch, cache=cache, compiles=self.pair.compiles).denoise(request)
         response, here = CloudResponse.from_bytes(cloud.answer(request.to_bytes())), self.pair.device.device
         return State(response.latents.to(here), None if response.history is None else response.history.to(here))
 
@@ -220,7 +221,7 @@ def load_pair(config: Config) -> Pair:
         device, cloud = load_remote(config)
         offer = cloud.offer(split(config.pair, config.hybrid).cloud.steps)
         _check_comparable(config, served(offer)[1])
-    return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once)
+    return Pair(cloud, device, config.pair, config.hybrid.steps, config.rows_at_once, config.cloud.compile)
 
 
 def _check_comparable(config: Config, served: CacheConfig) -> None:

@@ -58,7 +58,7 @@ class Arena:
         self.config, self.made = config, made
         cloud, self.device = load_pipelines(config.pair)
         played = replace(config, hybrid=replace(config.hybrid, switch_point=0, handover="restart", timestep_shift=0))
-        server = CloudServer(cloud, batch=config.rows_at_once, cache=config.cache)
+        server = CloudServer.of(config, cloud)
         publisher = Publisher(config.pair, config.hybrid, cloud, self.device)
         self.game = Game(played, self.device, server, users, publisher, answered, published)
         self.knowledge = Knowledge(users.taxonomy, config.pair, corpus or CAPTIONS, language_model)
