@@ -15,12 +15,11 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from obclip_cli.cloud.accelerate.acceleration import Acceleration
+from obclip_cli.cloud.accelerate.shared_maps import shared_attention
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
 from obclip_cli.errors import UserError
 
-# Elements of attention map held at once; the whole map of a large image never is.
-SLICE_ELEMENTS = 1 << 21
 QueryAndKey = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -85,14 +84,20 @@ class PivotAttention(Acceleration):
         self, layer: str, number: int, attn: Any, hidden_states: torch.Tensor, context: torch.Tensor, pivot: int
     ) -> QueryAndKey:
         """The pivot's (1, L, width) and (1, S, width); of the first chunk for all chunks."""
-        place = (layer, self.context.step, number)
         if self.context.chunk > 0:
-            return self.remembered[place]
+            return self.remembered[layer, self.context.step, number]
         row = slice(pivot, pivot + 1)
         made = attn.to_q(hidden_states[row]), attn.to_k(context[row])
         if self.context.chunks > 1:
-            self.remembered[place] = made
+            self.remembered[layer, self.context.step, number] = made
         return made
+
+    def settle(self) -> None:
+        """Copy the queries and keys that later chunks use."""
+        step = self.context.step
+        for place, made in self.remembered.items():
+            if place[1] == step and self.context.chunk == 0:
+                self.remembered[place] = (made[0].clone(), made[1].clone())
 
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""
@@ -140,42 +145,6 @@ class _SharingProcessor:
             attended.append(shared_attention(query, key, value[group], heads=attn.heads, scale=attn.scale))
         result = attended[0] if len(attended) == 1 else torch.cat(attended)
         return attn.to_out[1](attn.to_out[0](result))
-
-
-def shared_attention(
-    query: torch.Tensor, key: torch.Tensor, values: torch.Tensor, *, heads: int, scale: float
-) -> torch.Tensor:
-    """softmax(Q K^T) of one row times the V of all rows, laid side by side; exact (Algorithm 2).
-
-    The map is made in slices, of whole heads where one head's map is small and of queries where it is not, so that
-    the map and the rows' V side by side are held for a slice only.
-
-    Args:
-        query: (1, L, width); key: (1, S, width); values: (rows, S, width).
-
-    Returns:
-        (rows, L, width).
-    """
-    rows, keys, width = values.shape
-    length, size = query.shape[1], width // heads
-    query = query.view(length, heads, size).transpose(0, 1)
-    key = key.view(keys, heads, size).permute(1, 2, 0)
-    values = values.view(rows, keys, heads, size)
-    result = values.new_empty(rows, length, heads, size)
-    unused = query.new_empty(1, 1, 1)
-    for some in slices(heads, max(1, SLICE_ELEMENTS // (length * keys))):
-        wide = values[:, :, some].permute(2, 1, 0, 3).flatten(2)
-        for few in slices(length, max(1, SLICE_ELEMENTS // (len(wide) * keys))):
-            scores = torch.baddbmm(unused, query[some, few], key[some], beta=0, alpha=scale)
-            maps = scores.softmax(dim=-1, dtype=torch.float32).to(wide.dtype)
-            attended = torch.bmm(maps, wide).unflatten(2, (rows, size))
-            result[:, few, some] = attended.permute(2, 1, 0, 3)
-    return result.flatten(2)
-
-
-def slices(length: int, most: int) -> list[slice]:
-    """0..length-1 in order, at most `most` at a time."""
-    return [slice(start, min(start + most, length)) for start in range(0, length, most)]
 
 
 def _check_plain(attn: Any, layer: str) -> None:

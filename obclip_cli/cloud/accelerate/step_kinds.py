@@ -6,7 +6,7 @@ Compiled code must not depend on the number of a step, or every step would be co
 lie in buffers that its next run overwrites, so what an acceleration keeps for later steps is copied (`settle`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -18,19 +18,23 @@ from obclip_cli.errors import UserError
 
 # Kinds of step times sizes of batch for which compiled code is kept, before the model runs as it is written.
 MOST = 64
+_met: set[Hashable] = set()
 
 
 def by_kind(chosen: Sequence[Acceleration], context: StepContext, *, compiles: bool) -> Callable[[Forward], Forward]:
-    """Wrap a model's `forward`: say the step's kind before it runs, and with `compiles` run it compiled for that kind."""
+    """Wrap a model's `forward`: say the step's kind before it runs, and with `compiles` run what is compiled for it.
+
+    On CUDA the first pass of a kind runs as it is written: kernels that are chosen by time are chosen there.
+    """
 
     def wrap(original: Forward) -> Forward:
-        run = torch.compile(original, dynamic=False, **options()) if compiles else original
+        run: Forward = torch.compile(original, dynamic=False, **options()) if compiles else original
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             context.kinds = kinds(chosen, context.step)
             try:
-                if not compiles:
-                    return run(*args, **kwargs)
+                if not compiles or _is_first(context, args[0]):
+                    return original(*args, **kwargs)
                 torch.compiler.cudagraph_mark_step_begin()
                 with torch._dynamo.config.patch(recompile_limit=MOST):
                     result = run(*args, **kwargs)
@@ -43,6 +47,15 @@ def by_kind(chosen: Sequence[Acceleration], context: StepContext, *, compiles: b
         return forward
 
     return wrap
+
+
+def _is_first(context: StepContext, sample: torch.Tensor) -> bool:
+    """Whether this process has never run this kind of step for such a batch; only CUDA asks."""
+    place = (context.kinds, context.chunk > 0, sample.shape, sample.dtype)
+    if not sample.is_cuda or place in _met:
+        return False
+    _met.add(place)
+    return True
 
 
 def options() -> dict[str, str]:

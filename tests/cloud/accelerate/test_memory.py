@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
-from obclip_cli.cloud.accelerate.pivot_attention import SLICE_ELEMENTS, PivotAttention, _SharingProcessor, slices
+from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention, _SharingProcessor
+from obclip_cli.cloud.accelerate.shared_maps import SLICE_ELEMENTS, slices
 from obclip_cli.diffusion.denoise import StepContext
 from tests.live_memory import Watch
 
@@ -46,7 +47,7 @@ def test_peak_memory_at_64x64_latents_is_below_stock_attentions() -> None:
     assert stock.peak >= 5 * rows_of_values
     assert shared.peak < 0.7 * stock.peak
     # No tensor is larger than the rows' values themselves or a slice of the map.
-    assert shared.largest <= max(rows_of_values, SLICE_ELEMENTS * FLOAT32) < HEADS * TOKENS * TOKENS * FLOAT32
+    assert shared.largest <= max(rows_of_values, SLICE_ELEMENTS["cpu"] * FLOAT32) < HEADS * TOKENS * TOKENS * FLOAT32
 
 
 @pytest.mark.parametrize(("length", "most"), [(10, 3), (10, 10), (10, 99), (1, 1)])

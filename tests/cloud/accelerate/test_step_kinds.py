@@ -67,5 +67,7 @@ def test_where_torch_compile_does_not_work_one_line_says_so(monkeypatch: pytest.
         raise RuntimeError("no compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", broken)
-    with pytest.raises(UserError, match=r"^torch.compile does not work here \(no compiler\); leave cloud.compile=false$"):
+    with pytest.raises(
+        UserError, match=r"^torch.compile does not work here \(no compiler\); leave cloud.compile=false$"
+    ):
         CloudServer(tiny_pipeline(1, mid_block=True), batch=6, compiles=True)
