@@ -1,4 +1,7 @@
-"""`make bench`: measured speed-ups of the cloud phase beside the multiply-accumulates saved, as a table and a plot."""
+"""`make bench`: measured speed-ups of the cloud phase beside the multiply-accumulates saved, as a table and a plot.
+
+On a machine with a CUDA device it measures there, SD and SDXL at full size; elsewhere what a processor can.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,56 +13,91 @@ from obclip_cli.errors import UserError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from obclip_cli.cost.bench import Bench
+
+PARTIAL = "speed.partial.csv"
 # The goal: measured speed-up against that of the multiply-accumulates, in every row.
 WANTED_SHARE = 0.9
 
 
 def bench(
-    models: Annotated[list[str] | None, typer.Argument(help="Which models, mini or sd14; none: all.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table.")] = Path("results/bench"),
+    models: Annotated[
+        list[str] | None, typer.Argument(help="mini, sd14; on a GPU sd14-float16, sdxl-bfloat16 ...; none: all.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder; results/bench, or results/bench/gpu.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Nowhere but on a CUDA device.")] = False,
+    compiles: Annotated[
+        bool, typer.Option("--compile", help="With --gpu: models compiled for each kind of step.")
+    ] = False,
 ) -> None:
     """Measure, and write `speed.csv`, `.md`, `.tex`, `.png` and `environment.json`; a stopped run resumes."""
-    import pandas as pd
+    import torch
 
-    from obclip_cli.cost.bench import BENCHES, CANDIDATES, measure
-    from obclip_cli.report.progress import progress_bars
-    from obclip_cli.runs import check_writable, write_text
+    from obclip_cli.cost.bench import BENCHES
+    from obclip_cli.cost.gpu_bench import card, gpu_benches
+    from obclip_cli.runs import check_writable, write_environment
 
-    wanted = models or list(BENCHES)
-    if unknown := [name for name in wanted if name not in BENCHES]:
-        raise UserError(f"there is no model {unknown[0]} to measure; {nearest(unknown[0], list(BENCHES))}")
+    on_cuda = torch.cuda.is_available()
+    if (gpu or compiles) and not on_cuda:
+        raise UserError("this machine has no CUDA device to measure on; on one that has, type: obclip bench --gpu")
+    benches = gpu_benches(compiles=compiles) if on_cuda else BENCHES
+    wanted = models or list(benches)
+    if unknown := [name for name in wanted if name not in benches]:
+        raise UserError(f"there is no model {unknown[0]} to measure; {nearest(unknown[0], list(benches))}")
+    output = output or Path("results/bench") / (("gpu-compiled" if compiles else "gpu") if on_cuda else "")
     check_writable(output)
-    partial = output / "speed.partial.csv"
+    table = _measured([benches[name] for name in wanted], output / PARTIAL)
+    write_environment(output, **(card() if on_cuda else {}))
+    _write(table, output)
+    (output / PARTIAL).unlink()
+
+
+def _measured(wanted: "list[Bench]", partial: Path) -> "pd.DataFrame":
+    """All rows; what a stopped run has measured is taken from its file, and what does not fit is left out."""
+    import pandas as pd
+    import torch
+
+    from obclip_cli.cost.bench import measure
+    from obclip_cli.report.progress import progress_bars
+    from obclip_cli.runs import write_text
+
     done = [pd.read_csv(partial)] if partial.exists() else []
     with progress_bars() as bar:
-        advance = bar("phases", len(wanted) * len(CANDIDATES))
-        for model in (BENCHES[name] for name in wanted):
+        advance = bar("phases", sum(len(model.candidates) for model in wanted))
+        for model in wanted:
             loaded = None
-            for n in CANDIDATES:
+            for n in model.candidates:
                 if not any(((table["model"] == model.name) & (table["n"] == n)).any() for table in done):
                     loaded = loaded or model.load()
-                    done.append(measure(model, *loaded, n))
+                    try:
+                        done.append(measure(model, *loaded, n))
+                    except torch.cuda.OutOfMemoryError:
+                        typer.echo(f"warning: {model.name} does not fit this card at N = {n}; left out", err=True)
+                        continue
                     write_text(partial, pd.concat(done).to_csv(index=False))
                 advance(1)
-    _write(pd.concat(done), output)
-    partial.unlink()
+    if not done:
+        raise UserError("none of the models fits this card; name a smaller one, such as sd14-float16")
+    return pd.concat(done)
 
 
 def _write(table: "pd.DataFrame", folder: Path) -> None:
-    """The table with the machine it was measured on, and a plot."""
+    """The table, with the machine it was measured on in its caption, and a plot."""
     import pandas as pd
 
     from obclip_cli.cost.bench import STEPS
     from obclip_cli.report.plots import plot_speed
     from obclip_cli.report.tables import write_table
-    from obclip_cli.runs import environment, write_environment
+    from obclip_cli.runs import environment
 
-    write_environment(folder)
     where = environment()
+    dtype = "" if where["accelerator"] else ", float32"  # on a GPU the name of the model says it
     place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
     kept = int((table["measured_over_macs"] >= WANTED_SHARE).sum())
     caption = (
-        f"The cloud phase, T = {STEPS}, on {place}, torch {where['torch']}, float32. Speed-ups are against vanilla "
+        f"The cloud phase, T = {STEPS}, on {place}, torch {where['torch']}{dtype}. Speed-ups are against vanilla "
         f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
         f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
     )

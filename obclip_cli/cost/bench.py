@@ -3,7 +3,8 @@
 Methods run in turn in one process: vanilla OG (the cloud does all steps for all N), ObCLIP bare, and ObCLIP with one
 acceleration of the paper's presets after the other. On `mini` whole phases are timed. On the architecture of SD-v1.4,
 at 32x32 latents and with random weights, every kind of step is timed and a phase is the sum of its steps: steps of one
-kind do the same work, and 25 of them take a quarter of an hour on a small machine.
+kind do the same work, and 25 of them take a quarter of an hour on a small machine. gpu_bench.py has what is measured on
+a GPU.
 """
 
 import statistics
@@ -15,13 +16,13 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import pandas as pd
+import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.accelerate.acceleration import Acceleration, Kinds, kinds
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config
-from obclip_cli.cost.latency import synchronise
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.models import default_device, load_pipeline
@@ -78,24 +79,34 @@ class Bench:
         load: gives the model, and the architecture on which its costs are counted.
         measure: gives the seconds of each phase for N candidates, in one process and in turn.
         repeats: timed rounds, after one that warms up.
+        phases: the methods to compare, vanilla OG before those that are held against it.
+        candidates: each N.
+        compiles: measure compiled models (`cloud.compile`).
+        more: gives further columns for a phase and its row.
     """
 
     name: str
     load: Callable[[], tuple[DiffusionPipeline, Architecture]]
     measure: "Callable[[CloudServer, int, list[Phase], int], dict[str, float]]"
     repeats: int
+    phases: "Callable[[], list[Phase]]" = lambda: [phase for k in PRESETS for phase in phases(k)]
+    candidates: tuple[int, ...] = CANDIDATES
+    compiles: bool = False
+    more: "Callable[[CloudServer, int, Phase, dict[str, Any]], dict[str, Any]] | None" = None
 
 
 def measure(bench: Bench, pipeline: DiffusionPipeline, model: Architecture, n: int) -> pd.DataFrame:
     """One row a method and switch point, for N candidates."""
-    wanted = [phase for k in PRESETS for phase in phases(k)]
-    seconds = bench.measure(CloudServer(pipeline, batch=2 * n), n, wanted, bench.repeats)
-    rows = compared(model, n, wanted, seconds)
+    wanted, server = bench.phases(), CloudServer(pipeline, batch=2 * n, compiles=bench.compiles)
+    seconds = bench.measure(server, n, wanted, bench.repeats)
+    rows = list(compared(model, n, wanted, seconds))
+    if bench.more is not None:
+        rows = [row | bench.more(server, n, phase, row) for phase, row in zip(wanted, rows, strict=True)]
     return pd.DataFrame([{"model": bench.name, "n": n} | row for row in rows])
 
 
 def compared(model: Architecture, n: int, wanted: list[Phase], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
-    """Each phase against vanilla OG of the same k: multiply-accumulates and seconds."""
+    """Each phase against the vanilla OG before it: multiply-accumulates and seconds."""
     for phase in wanted:
         costs = steps_macs(
             model.unet, model.text_tokens, candidates=n, guided=True, steps=phase.steps, chosen=phase.chosen
@@ -148,20 +159,37 @@ def _covering(candidates: list[Phase]) -> list[Phase]:
 
 def step_seconds(server: CloudServer, n: int, phase: Phase) -> list[float]:
     """Seconds of each step of a phase for N candidates, guidance and solver included; text encoding is not."""
-    starts: list[float] = []
+    marks: list[Any] = []
+    run_steps(server, n, phase, lambda: marks.append(mark()))
+    return [seconds_between(before, after) for before, after in pairwise(marks)]
 
-    def note(*_: object) -> None:
-        synchronise()
-        starts.append(time.perf_counter())
 
-    handle = server.pipeline.unet.register_forward_pre_hook(note)
+def run_steps(server: CloudServer, n: int, phase: Phase, between: Callable[[], object]) -> None:
+    """Run a phase for N candidates, with `between` called before each of its steps and after the last."""
+    handle = server.pipeline.unet.register_forward_pre_hook(lambda *_: between() and None)
     server.accelerations = list(phase.chosen)
     try:
         server.denoise(CloudRequest(prompts(n), STEPS, 0, phase.steps, GUIDANCE_SCALE, 0))
     finally:
         handle.remove()
-    note()
-    return [after - before for before, after in pairwise(starts)]
+    between()
+
+
+def mark() -> Any:
+    """This moment: on CUDA in its stream of work, so that nothing waits for it."""
+    if not torch.cuda.is_available():
+        return time.perf_counter()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def seconds_between(before: Any, after: Any) -> float:
+    """Between two marks."""
+    if isinstance(before, float):
+        return float(after - before)
+    after.synchronize()
+    return float(before.elapsed_time(after)) / 1e3
 
 
 def prompts(n: int) -> tuple[str, ...]:

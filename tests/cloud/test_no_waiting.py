@@ -16,7 +16,7 @@ from tests.tiny_checkpoints import tiny_unet_config
 
 
 class Crossings(TorchDispatchMode):
-    """Operations between the CPU and the device; numbers of one element, which are passed by value, may cross."""
+    """Operations between the CPU and the device; a number that an operation takes by value may cross."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,8 @@ class Crossings(TorchDispatchMode):
         result = operation(*arguments, **(keywords or {}))
         tensors = [leaf for leaf in tree_leaves((arguments, keywords, result)) if isinstance(leaf, torch.Tensor)]
         copies = any(name in str(operation) for name in ("copy", "aten.to."))
-        if len({leaf.device for leaf in tensors if copies or leaf.dim() > 0}) > 1:
+        lists = "aten.index." in str(operation)  # a list of places becomes a tensor here and is copied, unseen
+        if lists or len({leaf.device for leaf in tensors if copies or leaf.dim() > 0}) > 1:
             self.found.append(str(operation))
         return result
 

@@ -1,14 +1,16 @@
 """The benchmark: what it times and how it adds up, never how long anything takes."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.cost import bench
+from obclip_cli.cost import bench, gpu_bench
 from obclip_cli.diffusion.architectures import Architecture
 from tests.conftest import Run, assert_one_line_error, tiny_pipeline
 
@@ -63,9 +65,10 @@ def test_both_ways_to_measure_agree_where_steps_of_a_kind_take_the_same_time(
 
 def tiny_bench(monkeypatch: pytest.MonkeyPatch, *candidates: int) -> None:
     pipeline = tiny_pipeline(1, mid_block=True)
-    tiny = bench.Bench("tiny", lambda: (pipeline, Architecture.of(pipeline)), bench.whole_phases, 1)
+    tiny = bench.Bench(
+        "tiny", lambda: (pipeline, Architecture.of(pipeline)), bench.whole_phases, 1, candidates=candidates
+    )
     monkeypatch.setattr(bench, "BENCHES", {"tiny": tiny})
-    monkeypatch.setattr(bench, "CANDIDATES", candidates)
 
 
 def test_the_table_compares_each_method_with_vanilla_og(
@@ -111,3 +114,33 @@ def test_a_stopped_run_resumes(
     assert obclip("bench", "-o", str(tmp_path)).code == 0
     assert len(a_second_a_step) == 2 * 2 * 5  # warm-up and one round of both switch points, for N = 3 only
     assert sorted(pd.read_csv(tmp_path / "speed.csv")["n"].unique()) == [2, 3]
+
+
+def test_the_gpus_benchmark_runs_whole_on_a_cpu() -> None:
+    """Every preset, launches, memory and share of the peak, on a model that is small enough."""
+    pipeline, n = tiny_pipeline(1, mid_block=True), 2
+    tiny = replace(
+        gpu_bench.gpu_benches()["sd14-float16"],
+        name="tiny",
+        load=lambda: (pipeline, Architecture.of(pipeline)),
+        repeats=1,
+        candidates=(n,),
+    )
+    table = bench.measure(tiny, *tiny.load(), n).set_index("method")
+    presets = gpu_bench.preset_names()
+    assert {"paper_k5", "paper_k10"} <= set(presets) <= set(table.index) and bench.VANILLA in table.index
+    assert (table[["seconds", "launches", "peak_memory_gb", "share_of_peak"]] > 0).all(axis=None)
+    assert (table.loc[presets, "speedup_by_macs"] > 2).all() and table.loc["paper_k10", "k"] == 10
+    per_step = table["launches"] / [phase.steps for phase in tiny.phases()]
+    assert per_step["paper_k10"] < 1.5 * per_step[bench.VANILLA]  # skipped steps launch less, pivot steps more
+
+
+def test_without_a_gpu_one_line_says_what_to_type_where_there_is_one(obclip: Callable[..., Run]) -> None:
+    for option in ("--gpu", "--compile"):
+        assert_one_line_error(obclip("bench", option), "no CUDA device", "obclip bench --gpu")
+
+
+def test_calls_that_launch_are_counted_by_name() -> None:
+    names = ["aten::mm", "cudaLaunchKernelExC", "cudaMemcpyAsync", "cudaStreamSynchronize", "cudaGraphLaunch"]
+    assert gpu_bench.launches_of([SimpleNamespace(name=name, cpu_children=[]) for name in names]) == 3
+    assert gpu_bench.launches_of([SimpleNamespace(name=name, cpu_children=[]) for name in names[:1]]) == 1

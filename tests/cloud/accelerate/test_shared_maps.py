@@ -82,7 +82,8 @@ class Launches(TorchDispatchMode):
         self.count = 0
 
     def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):  # type: ignore[no-untyped-def]
-        self.count += not (operation.is_view or "empty" in str(operation) or "_unsafe_view" in str(operation))
+        name = str(operation)
+        self.count += name.startswith("aten.") and not (operation.is_view or "empty" in name or "_unsafe_view" in name)
         return operation(*arguments, **(keywords or {}))
 
 
