@@ -33,7 +33,9 @@ class Crossings(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("architecture", ["sd14", "sdxl"])
-@pytest.mark.parametrize("cache", [CacheConfig(), CacheConfig(reuse="all", cache_point=2, skip_point=3)])
+@pytest.mark.parametrize(
+    "cache", [CacheConfig(), CacheConfig(reuse="all", cache_point=2, skip_point=3), CacheConfig(trunk=1)]
+)
 def test_no_step_reads_from_the_device_or_copies_to_it(architecture: str, cache: CacheConfig) -> None:
     model = Architecture(tiny_unet_config(architecture))
     pipeline = random_pipeline(model, scheduler="dpm_solver", dtype="float32", device="meta")

@@ -37,6 +37,7 @@ class AttentionCache(Acceleration):
         self.cache_point, self.refresh, self.order = cache_point, refresh, order
         self.unet: UNet2DConditionModel | None = None
         self.processors: dict[str, Any] = {}
+        self.memories: list[Memory] = []
 
     @classmethod
     def of(cls, cache: CacheConfig) -> Self | None:
@@ -56,8 +57,14 @@ class AttentionCache(Acceleration):
         self.unet, self.context, self.processors = unet, context, dict(unet.attn_processors)
         unet.set_attn_processor({name: _CachingProcessor(p, self) for name, p in self.processors.items()})
 
+    def settle(self) -> None:
+        """Copy the results."""
+        for memory in self.memories:
+            memory.settle()
+
     def detach(self) -> None:
         """Put the model's own processors back and forget all results."""
+        self.memories.clear()
         if self.unet is not None:
             self.unet.set_attn_processor(dict(self.processors))
         self.unet, self.processors = None, {}
@@ -69,6 +76,7 @@ class _CachingProcessor:
     def __init__(self, wrapped: Any, cache: AttentionCache) -> None:
         self.wrapped, self.cache = wrapped, cache
         self.memory = Memory(cache.order)
+        cache.memories.append(self.memory)
 
     def __call__(self, attn: Any, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         context = self.cache.context

@@ -51,6 +51,7 @@ class BlockSkip(Acceleration):
         self.skip_point, self.fresh_conv_in = skip_point, fresh_conv_in
         self.every, self.levels, self.order = every, levels, order
         self.overrides = Overrides()
+        self.memories: list[Memory] = []
 
     @classmethod
     def of(cls, cache: CacheConfig) -> Self | None:
@@ -83,6 +84,7 @@ class BlockSkip(Acceleration):
 
     def _remembering(self, original: Forward) -> Forward:
         memory = Memory(self.order)
+        self.memories.append(memory)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if memory and self.now():
@@ -91,6 +93,12 @@ class BlockSkip(Acceleration):
 
         return forward
 
+    def settle(self) -> None:
+        """Copy the results."""
+        for memory in self.memories:
+            memory.settle()
+
     def detach(self) -> None:
         """Give the blocks their own `forward` back, and with it forget all results."""
+        self.memories.clear()
         self.overrides.remove()

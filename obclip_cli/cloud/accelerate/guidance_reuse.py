@@ -52,7 +52,7 @@ class GuidanceReuse(Acceleration):
             if unconditional == 0:
                 return original(sample, timestep, **kwargs)
             check_plain(kwargs, "guidance_every")
-            if self.kind(self.context.step) is None:
+            if self.now() is None:
                 result = original(sample, timestep, **kwargs)
                 without, given = _tensor(result).chunk(2)
                 self.difference = given - without
@@ -67,6 +67,11 @@ class GuidanceReuse(Acceleration):
             return with_rows(result, lambda given: torch.cat([given - less, given]))
 
         return forward
+
+    def settle(self) -> None:
+        """Copy the differences."""
+        if self.difference is not None:
+            self.difference = self.difference.clone()
 
     def detach(self) -> None:
         """Give the model its own `forward` back and forget the differences."""

@@ -22,16 +22,27 @@ class Memory:
     def __init__(self, order: int = 0) -> None:
         self.order = order
         self.kept: list[tuple[int, Any]] = []
+        self._own: Any = None
 
     def __bool__(self) -> bool:
         return bool(self.kept)
 
     def keep(self, context: StepContext, result: Any) -> Any:
         """Remember what the part gives in this step, and pass it on."""
+        if self.order == 0:  # the number of the step is not looked at: see `step_kinds`
+            self.kept = [(0, result)]
+            return result
         if self.kept and context.step <= self.kept[-1][0]:  # another run, or another chunk
             self.kept.clear()
-        self.kept = [*self.kept[-self.order :], (context.step, result)] if self.order else [(context.step, result)]
+        self.kept = [*self.kept[-self.order :], (context.step, result)]
         return result
+
+    def settle(self) -> None:
+        """Keep a copy of the last result instead of the tensors themselves."""
+        if self.kept and self.kept[-1][1] is not self._own:
+            step, result = self.kept[-1]
+            self._own = _each(torch.clone, result)
+            self.kept[-1] = (step, self._own)
 
     def at(self, context: StepContext) -> Any:
         """What the part is taken to give in this step, for all rows of the batch."""

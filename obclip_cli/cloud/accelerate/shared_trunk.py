@@ -57,10 +57,10 @@ class SharedTrunk(Acceleration):
     def _once(self, original: Forward) -> Forward:
         def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **kwargs: Any) -> Any:
             context, kwargs = self.context, kwargs | {"encoder_hidden_states": encoder_hidden_states}
-            if self.kind(context.step) is None:
+            if self.now() is None:
                 return original(sample, timestep, **kwargs)
             check_plain(kwargs, "trunk")
-            if context.step == 0:
+            if not context.same_start and context.step == 0:
                 _check_equal(sample)
             arguments, unconditional, conditional = self._mean(kwargs), context.unconditional, context.conditional
             context.unconditional, context.conditional = min(unconditional, 1), 1
@@ -92,5 +92,5 @@ def mean_rows(rows: torch.Tensor, unconditional: int) -> torch.Tensor:
 
 
 def _check_equal(sample: torch.Tensor) -> None:
-    if not sample.is_meta and not bool((sample == sample[:1]).all()):
+    if not bool((sample == sample[:1]).all()):
         raise UserError("cache.trunk needs all rows to start from one noise; give the same latents for every prompt")

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import fx
+from torch.utils._pytree import tree_leaves
 
 from obclip_cli.cloud.accelerate import accelerations, attached, step_kinds
-from obclip_cli.cloud.accelerate.acceleration import Kinds, kinds
+from obclip_cli.cloud.accelerate.acceleration import Acceleration, Kinds, kinds
 from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import NO_ACCELERATION, CacheConfig
 from obclip_cli.diffusion.denoise import StepContext
@@ -18,6 +19,13 @@ from tests.conftest import tiny_pipeline
 # Its kinds, over five steps: shared first, pivot, reused, reused and skipped, and that again.
 CACHE = CacheConfig(reuse="all", cache_point=2, skip_point=3)
 REQUEST = CloudRequest(("a man", "a woman", "an old man"), 5, 0, 5, 3.0, 1)
+
+
+def kept_by(part: Acceleration) -> list[torch.Tensor]:
+    """The tensors that an acceleration holds for later steps."""
+    held = [memory.kept for memory in getattr(part, "memories", [])]
+    leaves = tree_leaves((held, getattr(part, "remembered", None), getattr(part, "difference", None)))
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def test_the_context_carries_the_kind_while_the_model_runs() -> None:
@@ -48,7 +56,20 @@ def test_each_kind_is_compiled_once_and_gives_the_same_bits(monkeypatch: pytest.
     for _ in range(2):
         assert torch.equal(server.denoise(REQUEST).latents, plain)
         assert len(graphs) == len({kinds(server.accelerations, step) for step in range(5)}) == 4
-    assert not any("forward" in vars(module) for module in pipeline.unet.modules())
+
+
+def test_what_is_kept_is_a_copy_of_what_the_next_pass_overwrites() -> None:
+    unet, context = tiny_pipeline(1, mid_block=True).unet, StepContext(unconditional=1, chunks=2)
+    chosen = accelerations(CacheConfig(reuse="all", cache_point=2, skip_point=2, guidance_every=2))
+    with attached(unet, chosen, context), torch.no_grad():
+        unet(torch.zeros(2, 4, 8, 8), 1, encoder_hidden_states=torch.zeros(2, 3, 16))
+        before = [kept_by(part) for part in chosen]
+        for part in chosen:
+            part.settle()
+        after = [kept_by(part) for part in chosen]
+    for old, new in zip(before, after, strict=True):
+        assert len(old) == len(new) and all(torch.equal(a, b) and a is not b for a, b in zip(old, new, strict=True))
+    assert [len(kept) > 0 for kept in after] == [True, True, True, True, False]  # the shared first step keeps nothing
 
 
 @pytest.mark.slow
