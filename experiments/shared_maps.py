@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 
 from obclip_cli.cloud.accelerate import attached
-from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention, slices
+from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention
+from obclip_cli.cloud.accelerate.shared_maps import slices
 from obclip_cli.config import Config, HybridConfig
 from obclip_cli.diffusion.denoise import State, StepContext, decode, denoise
 from obclip_cli.diffusion.schedule import Split, split

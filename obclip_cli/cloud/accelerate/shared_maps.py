@@ -16,6 +16,7 @@ reuse is switched off by itself where it would lose to stock attention. The choi
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -128,7 +129,7 @@ def way_for(query: torch.Tensor, key: torch.Tensor, values: torch.Tensor, heads:
     ]
     if torch.compiler.is_compiling():
         return open_ways[1]
-    seconds = {name: seconds_of(lambda way=WAYS[name]: way(query, key, values, heads, scale)) for name in open_ways}
+    seconds = {name: seconds_of(partial(WAYS[name], query, key, values, heads, scale)) for name in open_ways}
     _chosen[shape] = way = min(open_ways, key=seconds.__getitem__)
     told = ", ".join(f"{name} {1e6 * took:.0f} us" for name, took in seconds.items())
     off = " (as good as without reuse)" if way == "alone" else ""

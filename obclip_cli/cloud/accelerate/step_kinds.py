@@ -58,7 +58,7 @@ def _is_first(context: StepContext, sample: torch.Tensor) -> bool:
     return True
 
 
-def options() -> dict[str, str]:
+def options() -> dict[str, Any]:
     """How torch.compile is called: with CUDA graphs where there is CUDA."""
     return {"mode": "reduce-overhead"} if torch.cuda.is_available() else {}
 
