@@ -39,7 +39,7 @@ Written by `make bench`: the cloud phase of each method against vanilla OG, meas
 
 ![Measured speed-up against multiply-accumulates saved](bench/speed.png)
 
-Table: [bench/speed.md](bench/speed.md). For a GPU there is the command and no figure yet: [bench/README.md](bench/README.md).
+Table: [bench/speed.md](bench/speed.md). On a GPU: [the command](bench/README.md), and no figure yet.
 """,
     "examples/contact_sheet_000.png": """## Examples
 
