@@ -35,7 +35,7 @@ from obclip_cli.reproduction.score_table import interval_columns
 from obclip_cli.runs import read_table
 
 FIRST, PUBLIC, LOST = "first", "public", -0.05
-OURS = ("our question; the paper does not say whose maps are shared", "no figures to quote")
+OURS = ("our own question; the paper does not say whose maps are shared", "no figures to quote")
 CHANGE, DEVIATION, AT_K = "change", "deviation", "deviation_at_k"
 FAVOURS = "With the first candidate as pivot, its gender's latents stay nearer to those without caches than others'."
 HALVES = "Drawing the pivot from the set takes away more than half of that advantage."
@@ -74,15 +74,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     groups = by_group(table, _attributes(config))
     caption = write_results(config, folder, groups, run, f"{table['set'].nunique()} prompts.")
     stored = pd.read_csv(folder / "fairness.csv")
-    names = {f"{DEVIATION} of the latents ↓": DEVIATION, "attribute read right ↑": "right"}
-    plot_bars(
-        {panel: _wide(stored, name) for panel, name in names.items()}, folder / "fairness.png", title=_title(config)
-    )
+    shown = {f"{DEVIATION} of the last latents ↓": DEVIATION, "attribute read right ↑": "right"}
+    panels = {panel: _wide(stored, name) for panel, name in shown.items()}
+    plot_bars(panels, folder / "fairness.png", title=f"{settings_of(config)['title']} ({config.pair.name})")
     return caption
-
-
-def _title(config: Config) -> str:
-    return f"{settings_of(config)['title']} ({config.pair.name})"
 
 
 def _attributes(config: Config) -> dict[str, tuple[str, ...]]:
