@@ -89,7 +89,7 @@ def _wide(groups: pd.DataFrame, name: str) -> pd.DataFrame:
     index = groups["attribute"] + ": " + groups["value"]
     return pd.DataFrame(
         {
-            f"{method.removeprefix('ObCLIP, ')}{end}": found[f"{name}{end}"].to_numpy()
+            f"{str(method).removeprefix('ObCLIP, ')}{end}": found[f"{name}{end}"].to_numpy()
             for method, found in groups.groupby("method", sort=False)
             for end in ("", "_low", "_high")
             if f"{name}{end}" in found
