@@ -137,7 +137,7 @@ class Run:
 
 def assert_one_line_error(run: Run, *words: str) -> None:
     """Exit code 2, and one line on stderr that holds `words`."""
-    lines = [line for line in run.err.strip().splitlines() if not line.startswith("warning:")]
+    lines = [line for line in run.err.splitlines() if line.strip() and not line.startswith("warning:")]
     assert run.code == 2, run.err
     assert len(lines) == 1, run.err
     assert lines[0].startswith("obclip: ")
