@@ -344,7 +344,7 @@ class ObCLIPPipeline:
             "prompt": query.prompt,
             "seed": query.seed,
             "attributes": [{"person": p, "attribute": a, "value": v} for (p, a), v in query.candidates.slots.items()],
-            "reading": output.reading.record(output.lambda_, query.attribute_lambdas),
+            "reading": output.reading.record(output.lambda_),
             "n": query.n,
             "m": len(output.candidates),
             "lambda": None if output.lambda_ is None else round(output.lambda_, 9),

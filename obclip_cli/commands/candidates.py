@@ -79,7 +79,7 @@ def look_at(prompt: str, config: Config, *, new_secret: bool = False) -> dict[st
         "strategy": privacy.strategy,
         "spans": records(spans, taxonomy),
         "slots": [{"person": p, "attribute": a, "value": v} for (p, a), v in found.slots.items()],
-        "reading": reading.record(choice.lambda_, choice.attribute_lambdas),
+        "reading": reading.record(choice.lambda_),
         "candidates": list(found.prompts),
         "sent": list(choice.sent.prompts),
         "n": choice.n,

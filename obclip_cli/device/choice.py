@@ -2,17 +2,15 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.blocks import blocks
 from obclip_cli.prompts.candidates import CandidateSet, replaced_by_another
-from obclip_cli.prompts.canonical import Slot
 from obclip_cli.prompts.decoys import (
     agreement,
-    attribute_lambdas,
     block_lambda,
+    blocks,
     candidate_values,
     fewest,
     gumbel_lambda,
@@ -21,8 +19,6 @@ from obclip_cli.prompts.decoys import (
     largest_epsilon,
 )
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
-
-NOT_EVEN = ("dp", "replacement")  # what is sent is not equally likely to be p*
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,6 @@ class Choice:
         lambda_: reached by this S.
         lambda_worst: reached by the worst S that this client could have sent.
         keeps_own: whether S holds p* itself.
-        attribute_lambdas: λ of each (person, attribute) alone; empty where it is not known (`dp`, `replacement`).
     """
 
     sent: CandidateSet
@@ -43,7 +38,6 @@ class Choice:
     lambda_: float
     lambda_worst: float
     keeps_own: bool = True
-    attribute_lambdas: dict[Slot, float] = field(default_factory=dict)
 
     @property
     def m(self) -> int:
@@ -81,27 +75,21 @@ class Chooser:
             "replacement": self._replacement,
             "none": self._none,
         }
-        choice = strategies[self.privacy.strategy](candidates)
-        return choice if self.privacy.strategy in NOT_EVEN else self._by_attribute(candidates, choice)
-
-    def _by_attribute(self, candidates: CandidateSet, choice: Choice) -> Choice:
-        values = dict(zip(candidates.prompts, candidate_values(candidates.slots, self.taxonomy), strict=True))
-        sent = [values[prompt] for prompt in choice.sent.prompts]
-        return replace(choice, attribute_lambdas=attribute_lambdas(tuple(candidates.slots), sent, self.taxonomy))
+        return strategies[self.privacy.strategy](candidates)
 
     def _all(self, candidates: CandidateSet) -> Choice:
         return _choice(candidates, list(range(len(candidates.prompts))), 0.0)
 
     def _bucket(self, candidates: CandidateSet) -> Choice:
-        values, least = self._measure(candidates)
-        split = blocks(tuple(candidates.slots), values, least, self._key())
+        attributes, values, least = self._measure(candidates)
+        split = blocks(attributes, values, least, self._key())
         own = next(block for block in split if candidates.index in block)
         worst = block_lambda(min(len(block) for block in split), len(values))
         return replace(_choice(candidates, own, block_lambda(len(own), len(values))), lambda_worst=worst)
 
     def _gumbel(self, candidates: CandidateSet) -> Choice:
         """The paper's future work. Where p* is not drawn, the device goes on with the nearest candidate that is."""
-        values, m = self._measure(candidates)
+        _, values, m = self._measure(candidates)
         epsilon = self.privacy.epsilon
         epsilon = largest_epsilon(values, m, self.privacy.lambda_) if epsilon is None else epsilon
         reached = gumbel_lambda(values, m, epsilon)
@@ -117,7 +105,7 @@ class Chooser:
 
     def _fresh(self, candidates: CandidateSet) -> Choice:
         """New decoys each time: the obvious way, which repeated requests undo. A control that must fail."""
-        values, m = self._measure(candidates)
+        _, values, m = self._measure(candidates)
         others = [place for place in range(len(values)) if place != candidates.index]
         drawn = sorted([candidates.index, *self.chance.sample(others, m - 1)])
         return _choice(candidates, drawn, block_lambda(m, len(values)))
@@ -132,12 +120,13 @@ class Chooser:
         """Hybrid SD: the prompt alone, as its canonical candidate."""
         return _choice(candidates, [candidates.index], block_lambda(1, len(candidates.prompts)))
 
-    def _measure(self, candidates: CandidateSet) -> tuple[tuple[Values, ...], int]:
-        """Each candidate's values, and M."""
+    def _measure(self, candidates: CandidateSet) -> tuple[tuple[str, ...], tuple[Values, ...], int]:
+        """Attributes, each candidate's values, and M."""
         values = candidate_values(candidates.slots, self.taxonomy)
         if len(values) != len(candidates.prompts):
             raise UserError(f"{len(candidates.prompts)} candidates for {len(values)} combinations of values")
-        return values, fewest(len(values), self.privacy.lambda_)
+        attributes = tuple(attribute for _, attribute in candidates.slots)
+        return attributes, values, fewest(len(values), self.privacy.lambda_)
 
     def _key(self) -> bytes:
         if self.key is None:

@@ -1,7 +1,7 @@
 """The device's side of Algorithm 1 (arXiv 2510.04153): build P, ask, select, finish."""
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import DiffusionPipeline
@@ -12,7 +12,6 @@ from obclip_cli.diffusion.denoise import State, Stretch, decode, denoise
 from obclip_cli.diffusion.schedule import Split
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.candidates import CandidateSet, check_prompt
-from obclip_cli.prompts.canonical import Slot
 from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.reading import candidates_for
 from obclip_cli.prompts.taxonomy import Taxonomy
@@ -28,7 +27,6 @@ class Query:
         candidates: S as it is sent; its `index` is the one that the device goes on with.
         n: candidates that the prompt has, |P|.
         lambda_: reached by S.
-        attribute_lambdas: the same of each (person, attribute) alone, where it is known.
     """
 
     prompt: str
@@ -36,7 +34,6 @@ class Query:
     seed: int
     n: int = 1
     lambda_: float = 0.0
-    attribute_lambdas: dict[Slot, float] = field(default_factory=dict)
 
 
 class Client:
@@ -84,7 +81,7 @@ class Client:
             UserError: λ is out of range for this prompt.
         """
         choice = self.chooser.choose(candidates)
-        return Query(prompt, choice.sent, seed, choice.n, choice.lambda_, choice.attribute_lambdas)
+        return Query(prompt, choice.sent, seed, choice.n, choice.lambda_)
 
     def request(self, query: Query) -> CloudRequest:
         """What goes up: all candidates, and the device's latent if the device goes first.

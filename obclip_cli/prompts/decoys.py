@@ -4,10 +4,11 @@ Success is the largest Pr[guess = p*] over all adversaries, for p* uniform on P 
 λ-oblivious if success <= 1/N + λ. Sending P itself has λ = 0 (arXiv 2510.04153, Theorem 1).
 """
 
+import hashlib
+import hmac
 import itertools
+import json
 import math
-from collections import Counter
-from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 
@@ -15,8 +16,7 @@ import numpy as np
 
 from obclip_cli.config import MAX_EPSILON
 from obclip_cli.errors import UserError
-from obclip_cli.prompts.blocks import keyed_hash
-from obclip_cli.prompts.canonical import Assignment, Slot
+from obclip_cli.prompts.canonical import Assignment
 from obclip_cli.prompts.taxonomy import Taxonomy, Values
 
 # Up to this N the sets of one size are enumerated; 16 candidates have at most 12,870 of them.
@@ -46,22 +46,32 @@ def fewest(n: int, lambda_: float) -> int:
     return math.ceil(1 / (Fraction(1, n) + allowed))
 
 
+def blocks(attributes: tuple[str, ...], values: tuple[Values, ...], least: int, key: bytes) -> list[list[int]]:
+    """Split the candidates into blocks of at least `least`, by a keyed hash of their values only.
+
+    As many blocks as there can be, of sizes that differ by one at most. The split is the same for every prompt with
+    these attributes, so asking again or in other words shows the same block.
+
+    Args:
+        attributes: what the prompt states, one name a slot.
+        values: one tuple a candidate.
+
+    Returns:
+        places in `values`, ascending in each block.
+    """
+    order = sorted(range(len(values)), key=lambda place: keyed_hash(key, "bucket", attributes, values[place]))
+    parts = np.array_split(order, max(1, len(order) // least))
+    return [sorted(int(place) for place in part) for part in parts]
+
+
 def block_lambda(m: int, n: int) -> float:
     """λ of a set of M in which every member is equally likely: 1/M - 1/N."""
     return 1 / m - 1 / n
 
 
-def attribute_lambdas(slots: tuple[Slot, ...], sent: Sequence[Values], taxonomy: Taxonomy) -> dict[Slot, float]:
-    """λ of each attribute alone, for a set in which every member is equally likely: its commonest value less 1/L.
-
-    Args:
-        sent: the values of the candidates that are sent.
-    """
-    found = {}
-    for place, slot in enumerate(slots):
-        commonest = max(Counter(values[place] for values in sent).values())
-        found[slot] = commonest / len(sent) - 1 / len(taxonomy.attributes[slot[1]])
-    return found
+def keyed_hash(key: bytes, *message: object) -> bytes:
+    """HMAC-SHA256 of a message, written as JSON so that no two messages are alike."""
+    return hmac.new(key, json.dumps(message, ensure_ascii=True).encode(), hashlib.sha256).digest()
 
 
 def keyed_gumbel(key: bytes, template: tuple[str, ...], count: int) -> np.ndarray:
@@ -116,8 +126,7 @@ def gumbel_lambda(values: tuple[Values, ...], m: int, epsilon: float) -> float:
     """λ of Gumbel top-M with score ε·u: exact where the sets can be enumerated, else a bound.
 
     The bound is M-fold composition of the exponential mechanism, each draw 2ε-differentially private as u has
-    sensitivity 1: no posterior exceeds 1 / (1 + (N-1) exp(-2εM)). It is loose: with N = 30 hardly more than a blind
-    draw is left within λ, so that `dp` is worth its cost only up to 16 candidates.
+    sensitivity 1: no posterior exceeds 1 / (1 + (N-1) exp(-2εM)).
     """
     n = len(values)
     if m >= n:

@@ -1,14 +1,14 @@
 """A prompt as it is read before anything is sent: what is hidden, and what stays in sight and may reveal it."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from obclip_cli.config import Config, PrivacyConfig, taxonomy_path
 from obclip_cli.prompts.candidates import CandidateSet, build_candidates, check_prompt
-from obclip_cli.prompts.canonical import Slot, settle
+from obclip_cli.prompts.canonical import settle
 from obclip_cli.prompts.detect import Detector, detect, records
 from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.exposures import Exposure, exposures
@@ -69,20 +69,15 @@ class Reading:
             f'"{self.prompt}" was not sent: {"; ".join(self.lines())}; privacy.on_exposure=warn sends it all the same'
         )
 
-    def record(self, lambda_: float | None = None, by_attribute: Mapping[Slot, float] | None = None) -> dict[str, Any]:
+    def record(self, lambda_: float | None = None) -> dict[str, Any]:
         """The same for a summary, without the candidates.
 
         Args:
             lambda_: of what is sent; it says nothing, and is left at null, where nothing is hidden.
-            by_attribute: the same of each attribute alone, where it is known.
         """
         return {
             "n": self.n,
             "lambda": None if self.n == 1 or lambda_ is None else round(lambda_, 9),
-            "lambda_by_attribute": [
-                {"person": person, "attribute": attribute, "lambda": round(reached, 9)}
-                for (person, attribute), reached in (by_attribute or {}).items()
-            ],
             "hidden": [{"text": text, "attribute": a, "value": value} for text, a, value in self.hidden],
             "left_out": list(self.candidates.left_out),
             "may_reveal": [{"text": e.text, "kind": e.kind, "attribute": e.attribute} for e in self.exposures],
@@ -101,12 +96,6 @@ def findings(record: dict[str, Any]) -> list[tuple[str, str]]:
     window = record["window"]
     past = f"past the {window['tokens']} tokens that the text encoder reads"
     found = [("hidden", f'"{h["text"]}" ({h["attribute"]}: {h["value"]})') for h in record["hidden"]]
-    gains: dict[str, list[float]] = {entry["attribute"]: [] for entry in record["lambda_by_attribute"]}
-    for entry in record["lambda_by_attribute"]:
-        gains[entry["attribute"]].append(entry["lambda"])
-    if any(map(any, gains.values())):
-        said = ", ".join(f"{attribute} {max(each):.3g}" for attribute, each in gains.items())
-        found.append(("lambda each", f"{said}: how much better than blind each attribute alone is guessed"))
     found += [("left out", f'"{word}": no candidate says it') for word in record["left_out"]]
     found += [("replaced", f'"{name}": the cloud sees "a person"') for name in record["replaced_names"]]
     for exposure in record["may_reveal"]:

@@ -5,10 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obclip_cli.errors import UserError
 from obclip_cli.prompts.decoys import (
     agreement,
+    blocks,
     fewest,
     gumbel_lambda,
     gumbel_top,
@@ -18,6 +21,7 @@ from obclip_cli.prompts.decoys import (
 )
 
 TEN = tuple(itertools.product(("male", "female"), ("1", "2", "3", "4", "5")))
+NAMES = ("gender", "tone")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,25 @@ def test_fewest_is_the_smallest_m_within_lambda(n: int, lambda_: float, m: int) 
 def test_lambda_out_of_range_names_what_is_allowed(lambda_: float) -> None:
     with pytest.raises(UserError, match=r"0\.\.0\.9"):
         fewest(10, lambda_)
+
+
+@given(n=st.integers(1, 60), least=st.integers(1, 60), key=st.binary(min_size=32, max_size=32))
+def test_blocks_are_a_balanced_partition_and_none_is_too_small(n: int, least: int, key: bytes) -> None:
+    least = min(least, n)
+    split = blocks(("x",), tuple((str(i),) for i in range(n)), least, key)
+    assert sorted(itertools.chain(*split)) == list(range(n))
+    sizes = {len(block) for block in split}
+    assert min(sizes) >= least and max(sizes) - min(sizes) <= 1
+    assert len(split) == n // least
+
+
+def test_the_split_depends_on_the_key_and_on_nothing_else() -> None:
+    first, again, other = (blocks(NAMES, TEN, 5, key) for key in (b"a" * 32, b"a" * 32, b"b" * 32))
+    assert first == again != other
+    drawn = [tuple(blocks(NAMES, TEN, 5, bytes([i]) * 32)[0]) for i in range(200)]
+    together = [sum((0 in block) == (place in block) for block in drawn) / 200 for place in range(1, 10)]
+    # Any two of ten fall into one block of five with chance 4/9; four standard deviations of 200 draws are 0.14.
+    assert all(abs(share - 4 / 9) < 0.14 for share in together)
 
 
 def test_set_probabilities_match_counting_every_order() -> None:
