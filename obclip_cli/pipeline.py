@@ -31,6 +31,7 @@ from obclip_cli.diffusion.models import (
 )
 from obclip_cli.diffusion.schedule import schedule_in_words, share_schedule, split
 from obclip_cli.errors import UserError
+from obclip_cli.prompts.decoys import rounded
 from obclip_cli.prompts.detect_transformer import load_detector
 from obclip_cli.prompts.reading import Reading, decide, read_for
 from obclip_cli.prompts.taxonomy import load_taxonomy
@@ -197,6 +198,11 @@ class ObCLIPOutput:
         return self.outcome.query.lambda_ if self.outcome.query.n > 1 else None
 
     @property
+    def lambda_by_attribute(self) -> dict[str, float]:
+        """The same for the value of each attribute alone, against its blind guess; of several persons the largest."""
+        return rounded(self.outcome.query.by_attribute)
+
+    @property
     def bytes_up(self) -> int:
         """Length of the request as sent."""
         return self.outcome.bytes_up
@@ -348,6 +354,7 @@ class ObCLIPPipeline:
             "n": query.n,
             "m": len(output.candidates),
             "lambda": None if output.lambda_ is None else round(output.lambda_, 9),
+            "lambda_by_attribute": output.lambda_by_attribute,
             "cloud_saw": list(output.candidates),
             "bytes_up": output.bytes_up,
             "bytes_down": output.bytes_down,

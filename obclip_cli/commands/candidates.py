@@ -24,6 +24,14 @@ obclip candidates "a woman firefighter with dark skin" privacy=dp --lambda 0.2 -
 """
 
 
+# Requests that are split or drawn in two ways can be held against each other: no λ is promised for them together.
+HOLDS_FOR = {
+    "bucket": "all prompts that state these attributes, at this lambda; others add up",
+    "dp": "this prompt, however often it is sent; other prompts about the same person add up",
+    "fresh": "one request; all others add up",
+}
+
+
 def candidates(
     arguments: Annotated[
         list[str] | None,
@@ -61,6 +69,7 @@ def look_at(prompt: str, config: Config, *, new_secret: bool = False) -> dict[st
     Raises:
         UserError: the prompt or λ is refused, or the client's secret cannot be read or would be lost.
     """
+    from obclip_cli.prompts.decoys import rounded
     from obclip_cli.prompts.detect import records
     from obclip_cli.prompts.detect_transformer import load_detector
     from obclip_cli.prompts.reading import read_for
@@ -86,6 +95,7 @@ def look_at(prompt: str, config: Config, *, new_secret: bool = False) -> dict[st
         "m": choice.m,
         "lambda": round(choice.lambda_, 9) if hidden else None,
         "lambda_worst": round(choice.lambda_worst, 9) if hidden else None,
+        "lambda_by_attribute": rounded(choice.by_attribute),
         "keeps_own": choice.keeps_own,
         "cost_factor": choice.m,
     }
@@ -113,6 +123,11 @@ def show(facts: dict[str, Any]) -> None:
     table.add_row("N", f"{n} candidates" if n > 1 else "1: the cloud sees what is below")
     table.add_row("M", f"{m} of them sent (strategy {facts['strategy']})")
     table.add_row("lambda", _lambda(facts) if n > 1 else "none: there is nothing to guess")
+    single = {attribute: value for attribute, value in facts["lambda_by_attribute"].items() if value > 0}
+    if single:
+        table.add_row("of each alone", ", ".join(f"{attribute} {value:.4g}" for attribute, value in single.items()))
+    if n > 1 and facts["strategy"] in HOLDS_FOR:
+        table.add_row("holds for", HOLDS_FOR[facts["strategy"]])
     table.add_row("cloud cost", f"{m} times one prompt's; with all candidates {n} times")
     if not facts["keeps_own"]:
         table.add_row("note", "the prompt's own candidate is not among them: the device goes on with the nearest")

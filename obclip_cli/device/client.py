@@ -1,7 +1,7 @@
 """The device's side of Algorithm 1 (arXiv 2510.04153): build P, ask, select, finish."""
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from diffusers import DiffusionPipeline
@@ -27,6 +27,7 @@ class Query:
         candidates: S as it is sent; its `index` is the one that the device goes on with.
         n: candidates that the prompt has, |P|.
         lambda_: reached by S.
+        by_attribute: λ of each attribute alone.
     """
 
     prompt: str
@@ -34,6 +35,7 @@ class Query:
     seed: int
     n: int = 1
     lambda_: float = 0.0
+    by_attribute: dict[str, float] = field(default_factory=dict)
 
 
 class Client:
@@ -81,7 +83,7 @@ class Client:
             UserError: λ is out of range for this prompt.
         """
         choice = self.chooser.choose(candidates)
-        return Query(prompt, choice.sent, seed, choice.n, choice.lambda_)
+        return Query(prompt, choice.sent, seed, choice.n, choice.lambda_, choice.by_attribute)
 
     def request(self, query: Query) -> CloudRequest:
         """What goes up: all candidates, and the device's latent if the device goes first.

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,32 @@ def test_a_bucket_is_the_same_for_all_its_members_so_each_is_equally_likely(taxo
         assert {p for p, c in choices.items() if c.sent.prompts == choice.sent.prompts} == set(choice.sent.prompts)
         assert choice.lambda_ == pytest.approx(1 / choice.m - 1 / 10) and choice.lambda_worst <= lambda_ + 1e-12
     assert (min(c.m for c in choices.values()) < 10) == (lambda_ >= 0.1)
+
+
+@pytest.mark.parametrize(("strategy", "lambda_"), [("all", 0.0), ("bucket", 0.2), ("bucket", 0.4), ("none", 0.0)])
+def test_each_attributes_lambda_is_what_its_best_guess_gains(taxonomy: Taxonomy, strategy: str, lambda_: float) -> None:
+    for prompt in everyone(taxonomy):
+        choice = choose(taxonomy, prompt, strategy, lambda_)
+        women = sum("woman" in p for p in choice.sent.prompts) / choice.m
+        assert choice.by_attribute["gender"] == pytest.approx(max(women, 1 - women) - 0.5)
+        tones = Counter(p.partition(" with ")[2] for p in choice.sent.prompts)
+        assert choice.by_attribute["tone"] == pytest.approx(max(tones.values()) / choice.m - 0.2)
+
+
+def test_two_orders_of_two_persons_tell_no_more_than_one(taxonomy: Taxonomy) -> None:
+    """A server that sees both requests is right as often as promised for one: both blocks are of the same people."""
+    key, n, promised = KEY, 20, 0.1
+    orders = "a man and a woman with dark skin", "a woman with dark skin and a man"
+    sets = [build_candidates(prompt, taxonomy, max_candidates=64) for prompt in orders]
+    shown = []
+    for candidates in sets:
+        chooser = Chooser(taxonomy, PrivacyConfig("bucket", promised), key, random.Random(0))
+        sent = [chooser.choose(replace(candidates, index=place)).sent.prompts for place in range(n)]
+        shown.append([frozenset(" and ".join(sorted(p.split(" and "))) for p in prompts) for prompts in sent])
+    facts = [[" and ".join(sorted(p.split(" and "))) for p in candidates.prompts] for candidates in sets]
+    both = {fact: (shown[0][place], shown[1][facts[1].index(fact)]) for place, fact in enumerate(facts[0])}
+    assert len(set(both.values())) / n <= 1 / n + promised + 1e-12
+    assert all(first == second for first, second in both.values())
 
 
 def test_other_words_show_the_same_values(taxonomy: Taxonomy) -> None:
