@@ -14,6 +14,7 @@ from obclip_cli.attacks.transcript import Transcript
 
 NORMAL_95 = 1.959964
 WITHIN, LEAK, NOT_APPLICABLE = "within the bound", "LEAK", "not applicable"
+NOT_PROMISED = "not promised"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Success over λ and over the number of requests: text only, no model answers."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 from obclip_cli.attacks.intersection import IntersectionDifferent, IntersectionRepeated
 from obclip_cli.attacks.transcript import read_transcripts
 from obclip_cli.game.run import Arena, schemes_of
-from obclip_cli.game.scoring import score_run
+from obclip_cli.game.scoring import NOT_PROMISED, score_run
 from obclip_cli.game.users import Users
 
 WITH_LAMBDA = ("bucket", "dp", "fresh")
@@ -53,7 +54,10 @@ def _at(arena: Arena, strategy: str, lambda_: float, folder: Path) -> dict[str, 
 
 
 def query_sweep(arena: Arena, lambda_: float, most: int, folder: Path, advance: Callable[[int], None]) -> pd.DataFrame:
-    """Success of both intersection attacks after 1 to `most` requests of one client, one row each."""
+    """Success of both intersection attacks after 1 to `most` requests of one client, one row each.
+
+    Without `bound` where several requests are promised none.
+    """
     users = arena.game.users
     longer = Users(users.taxonomy, seed=users.seed, repeats=most - 1, others=most - 1, templates=len(users.templates))
     game = replace(arena.game, users=longer, answered=0, published=0)
@@ -70,4 +74,8 @@ def query_sweep(arena: Arena, lambda_: float, most: int, folder: Path, advance: 
                 rows.append(scored.assign(strategy=name, prompts=prompts, queries=queries))
         advance(1)
     table = pd.concat(rows, ignore_index=True)
+    adds_up = {"the same": ["fresh"], "different": ["fresh", "dp"]}  # each request is a new draw: no bound on several
+    for prompts, strategies in adds_up.items():
+        several = (table["prompts"] == prompts) & table["strategy"].isin(strategies) & (table["queries"] > 1)
+        table.loc[several, ["bound", "verdict"]] = math.nan, NOT_PROMISED
     return table[["strategy", "prompts", "queries", "success", "low", "high", "bound", "verdict"]]

@@ -73,7 +73,8 @@ def _over_queries(axis: Axes, queries: pd.DataFrame, prompts: str) -> None:
     for name, line in queries.groupby("strategy", sort=False):
         axis.plot(line["queries"], 100 * line["success"], "-o", color=COLOURS[str(name)], label=str(name), markersize=3)
     bound = queries["bound"].max()
-    axis.axhline(100 * bound, color="black", linewidth=1, linestyle=":", label="bound of bucket, dp, fresh")
+    whose = "bucket, dp" if prompts == "the same" else "bucket"  # the others' draws add up
+    axis.axhline(100 * bound, color="black", linewidth=1, linestyle=":", label=f"bound of {whose}")
     axis.set(xlabel=f"requests ({prompts} prompt{'s' if prompts == 'different' else ''})", ylim=(0, 105))
     axis.set_xticks(range(2, int(queries["queries"].max()) + 1, 2))
     axis.set_title("success of intersection, % ↓", fontsize=9)
