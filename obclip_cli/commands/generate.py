@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
 from obclip_cli.commands import options as o
 from obclip_cli.commands.image_folder import ImageFolder, jobs_for
 from obclip_cli.config import Config, plain
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 
 if TYPE_CHECKING:
     from obclip_cli.prompts.reading import Reading
 
+MANY = 200  # prompts; reading fewer takes no time to speak of
 EPILOG = """
 Examples:
 
@@ -64,6 +66,7 @@ def generate(
     if show_config:
         o.print_config(config)
         return
+    require(config.seed + count <= 2**63, f"-n {count} images from seed={config.seed} on pass the last seed, 2^63-1")
     prompts = read_prompts(prompt, prompt_file)
     folder = output or default_folder([prompt for prompt, _ in prompts], config, count)
     readings = read_all(prompts, config)
@@ -117,7 +120,8 @@ def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
     from obclip_cli.prompts.reading import read_for
 
     readings = []
-    for prompt, where in prompts:
+    many = track(prompts, "reading", console=Console(stderr=True), disable=len(prompts) < MANY, transient=True)
+    for prompt, where in many:
         try:
             readings.append(read_for(prompt, config))
             fewest(readings[-1].n, config.privacy.lambda_)  # refuses a lambda that this N does not allow

@@ -1,6 +1,8 @@
 """The UNet's conditioning: prompt embeddings and, for SDXL and LCM, pooled text, sizes and guidance."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +61,23 @@ def encode_prompts(pipeline: DiffusionPipeline, prompts: list[str], guidance_sca
 
 def _encoded(pipeline: DiffusionPipeline, prompts: list[str], *, guided: bool) -> tuple[Any, Any, Any, Any]:
     """(conditional, unconditional, pooled, unconditional pooled); None where the model has no such thing."""
-    found = pipeline.encode_prompt(
-        prompts, device=pipeline.device, num_images_per_prompt=1, do_classifier_free_guidance=guided
-    )
+    with _words_unlogged(pipeline):
+        found = pipeline.encode_prompt(
+            prompts, device=pipeline.device, num_images_per_prompt=1, do_classifier_free_guidance=guided
+        )
     return (*found, None, None)[:4]
+
+
+@contextmanager
+def _words_unlogged(pipeline: DiffusionPipeline) -> Iterator[None]:
+    """The stock pipeline logs what it cuts off a prompt, and a server's log is no place for prompts."""
+    logger = logging.getLogger(type(pipeline).__module__)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _time_ids(pipeline: DiffusionPipeline, dtype: torch.dtype) -> torch.Tensor:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from obclip_cli import runs
 from obclip_cli.compose import compose_config, composed, explained, normalise_override, typed
 from obclip_cli.config import CacheConfig, Config, HybridConfig
-from obclip_cli.errors import UserError, require
+from obclip_cli.errors import UserError, nearest, require
 from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import both_ends, configured_method
 from obclip_cli.evaluation.score import run_benchmark
@@ -107,8 +107,15 @@ def _checked_launcher(override: str) -> str:
     """A launcher by the name of its plug-in, as in hydra/launcher=joblib."""
     from importlib.util import find_spec
 
-    plugin = next((plugin for plugin in LAUNCHERS if override.partition("=")[2].startswith(plugin)), None)
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    asked = override.partition("=")[2]
+    plugin = next((plugin for plugin in LAUNCHERS if asked.startswith(plugin)), None)
     if plugin is None:
+        Plugins.instance()  # reads what plug-ins offer
+        known = sorted(name.removesuffix(".yaml") for name in ConfigStore.instance().list("hydra/launcher"))
+        require(asked in known, f"there is no launcher {asked}; {nearest(asked, [*known, *LAUNCHERS])}")
         return override
     if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
         raise UserError(f"{override} needs a plug-in; pip install 'obclip[cluster]'")

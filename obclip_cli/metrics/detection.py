@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def _label(span: dict[str, Any]) -> Label:
 def _read(path: Path) -> Iterator[tuple[str, set[Label]]]:
     """Every prompt of a file with its labels."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = re.split(r"\r\n|\r|\n", path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path} ({error}); give a file with one JSON object a line") from error
     if not any(line.strip() for line in lines):

@@ -35,22 +35,22 @@ def write_index(folder: Path, sections: list[dict[str, Any]]) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    there = [section for section in sections if section["was_run"] and (folder / f"{section['name']}.csv").exists()]
     claims = read_table(folder / "claims.csv").astype(object).fillna("")
     page = environment.get_template("index.html.j2").render(
         claims=claims.to_dict("records"),
         counted=Counter(claims["verdict"]),
-        sections=[section | _files(folder, section["name"]) for section in sections if section["was_run"]],
+        sections=[section | _files(folder, section["name"], section["text"]) for section in there],
         left_out=[section for section in sections if not section["was_run"]],
         prompts=json.dumps(prompts_of(folder), ensure_ascii=False).replace("<", "\\u003c"),
     )
     write_text(folder / "index.html", page)
 
 
-def _files(folder: Path, name: str) -> dict[str, Any]:
+def _files(folder: Path, name: str, caption: str) -> dict[str, Any]:
     """An experiment's plot, its table and the files of the runs behind it."""
     plot = next((f"{name}.{kind}" for kind in ("svg", "png") if (folder / f"{name}.{kind}").exists()), None)
-    caption = (folder / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0]
-    runs = sorted((run for run in (folder / "runs").glob("*") if f"runs/{run.name}" in caption), key=lambda r: r.name)
+    runs = sorted(run for run in (folder / "runs").glob("*") if f"runs/{run.name}" in caption)
     links = {run.name: [file for file in FACTS if (run / file).exists()] for run in runs}
     return {"plot": plot, "runs": links, **table_cells(read_table(folder / f"{name}.csv"))}
 

@@ -252,6 +252,7 @@ def test_results_go_to_a_folder_named_after_the_prompt(
         (["a man", "--prompt-file", "x.txt"], ["not both"]),
         (["--prompt-file", "missing.txt"], ["cannot read missing.txt"]),
         (["a man", "pair.cloud.path=/nowhere/model"], ["/nowhere/model"]),
+        (["a man", f"seed={2**63 - 2}", "-n", "3"], ["2^63-1"]),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

@@ -192,7 +192,8 @@ def test_the_launcher_does_not_make_another_sweep(tmp_path: Path) -> None:
 
 def test_a_launcher_that_is_not_installed_is_one_line(obclip: Obclip, tmp_path: Path) -> None:
     run = obclip("sweep", "seed=0,1", "hydra/launcher=nowhere", "-o", str(tmp_path))
-    assert_one_line_error(run, "hydra/launcher", "nowhere")
+    assert_one_line_error(run, "there is no launcher nowhere", "basic")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_corrected_sweep_takes_the_folder_of_one_that_made_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from obclip_cli.errors import UserError
-from obclip_cli.report.contact_sheet import write_contact_sheet
+from obclip_cli.report.contact_sheet import Strip, write_contact_sheet
 from obclip_cli.report.figures import legend_below, mark, panels, save_figure
 from obclip_cli.report.plots import plot_savings
 
@@ -93,5 +93,5 @@ def test_every_part_that_saves_has_a_colour_of_its_own(tmp_path: Path, monkeypat
 def test_a_prompt_on_a_contact_sheet_is_no_formula(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     prompt = r"a $5 man and a $\frac{ woman 😀 [/b] <lora:x:1> $"
     picture = Image.new("RGB", (8, 8))
-    write_contact_sheet(tmp_path / "x.png", title=prompt, compared={prompt: picture}, candidates={prompt: picture})
+    write_contact_sheet(tmp_path / "x.png", title=prompt, strips=[Strip(prompt, [(prompt, [picture])])])
     assert (tmp_path / "x.png").exists() and not [w for w in recwarn if "Glyph" in str(w.message)]

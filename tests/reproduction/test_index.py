@@ -51,14 +51,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
     folder = tmp_path_factory.mktemp("results")
     (folder / "runs" / "one-mini-1").mkdir(parents=True)
     (folder / "runs" / "one-mini-1" / "config.yaml").write_text("seed: 0\n")
-    write_table(TABLE, folder / "one", caption="Three methods. Run: runs/one-mini-1.")
+    write_table(TABLE, folder / "one", caption="Three methods.")
     write_table(GALLERY, folder / "gallery", caption="Pictures.")
     for name in ("gallery/0", "gallery/1", "gallery/2", "gallery/3", "one"):
         path = folder / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         shutil.copyfile(Path(__file__).parents[2] / "results" / "figure3.png", path)
     sections = [
-        Section("One & two", "one", "Three methods.", was_run=True, claims=CLAIMS),
+        Section("One & two", "one", "Three methods. Run: runs/one-mini-1.", was_run=True, claims=CLAIMS),
         Section("Pictures", "gallery", "Pictures.", was_run=True, claims=[]),
         Section("Table 9", "table9", "no weights here", was_run=False, claims=[]),
     ]
