@@ -17,7 +17,7 @@ class Prior(Guesser):
 
 
 class Position(Guesser):
-    """A candidate out of canonical order, else the first, which is the pivot of shared attention.
+    """A candidate out of canonical order, else the first.
 
     Breaks clients that put p* first, or anywhere of its own.
     """

@@ -17,7 +17,7 @@ PRONOUN = re.compile(r"\b(?:he|she|his|her|him|himself|herself)\b")
 
 
 def own_first(query: Query, _: random.Random) -> Query:
-    """p* at the head of the list, where the pivot of shared attention stands."""
+    """p* at the head of the list."""
     own = query.candidates.prompts[query.candidates.index]
     others = [prompt for prompt in query.candidates.prompts if prompt != own]
     return _sending(query, (own, *others), 0)
