@@ -10,7 +10,7 @@ from obclip_cli.errors import UserError, check_choice, check_least, nearest, req
 from obclip_cli.resources import data_folder
 
 ORDERS = ("server_first", "client_first")
-STRATEGIES = ("auto", "all", "bucket", "dp", "fresh", "none", "replacement")
+STRATEGIES = ("auto", "all", "bucket", "dp", "fresh", "none", "replacement", "generalise")
 WITH_LAMBDA = ("bucket", "dp", "fresh")
 KEYED = ("bucket", "dp")
 MAX_EPSILON = 40
@@ -279,8 +279,8 @@ class PrivacyConfig:
 
     Attributes:
         strategy: which candidates are sent: all; bucket, the prompt's block of a keyed split; dp, a keyed Gumbel
-            draw; fresh, new decoys each time (a control that leaks); replacement, one other; none, the prompt itself.
-            auto becomes all at lambda 0, bucket above.
+            draw; fresh, new decoys each time (a control that leaks); replacement, one other; generalise, the prompt
+            without its attributes; none, the prompt itself. auto becomes all at lambda 0, bucket above.
         lambda_: typed as `privacy.lambda`; how much better than 1/N a guess may be, in 0..1 - 1/N.
         epsilon: of `dp`; null takes the largest that keeps lambda.
         detector: rules, or a token-classification model by folder or hub id, merged with the rules.

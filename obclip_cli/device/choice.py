@@ -8,6 +8,7 @@ import numpy as np
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.errors import UserError
+from obclip_cli.prompts.attribute_free import without_attributes
 from obclip_cli.prompts.blocks import blocks
 from obclip_cli.prompts.candidates import CandidateSet, replaced_by_another
 from obclip_cli.prompts.decoys import (
@@ -81,6 +82,7 @@ class Chooser:
             "fresh": self._fresh,
             "replacement": self._replacement,
             "none": self._none,
+            "generalise": self._generalise,
         }
         return strategies[self.privacy.strategy](candidates)
 
@@ -125,6 +127,13 @@ class Chooser:
         sent = replaced_by_another(candidates, self.chance)
         others = [place for place, prompt in enumerate(candidates.prompts) if prompt != sent.prompts[0]]
         return Choice(sent, n, reached, reached, keeps_own=False, by_attribute=self._single(candidates, others))
+
+    def _generalise(self, candidates: CandidateSet) -> Choice:
+        """The prompt without its attributes, which all candidates have in common: a guess is right with 1/N."""
+        text = without_attributes(candidates.prompts[candidates.index], self.taxonomy)
+        sent = replace(candidates, prompts=(text,), index=0)
+        single = self._single(candidates, list(range(len(candidates.prompts))))
+        return Choice(sent, len(candidates.prompts), 0.0, 0.0, keeps_own=False, by_attribute=single)
 
     def _none(self, candidates: CandidateSet) -> Choice:
         """Hybrid SD: the prompt alone, as its canonical candidate."""

@@ -16,7 +16,7 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, are_exact, attached
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.config import CacheConfig, Config, PairConfig
+from obclip_cli.config import CacheConfig, Config, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.data import Sample
 from obclip_cli.device.remote import RemoteCloud, served
@@ -26,7 +26,9 @@ from obclip_cli.diffusion.schedule import Split, split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.pipeline import load_pipelines, load_remote
+from obclip_cli.prompts.attribute_free import without_attributes
 from obclip_cli.prompts.candidates import CandidateSet
+from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.report.progress import ProgressBar
 
@@ -122,12 +124,17 @@ class Batch:
     def _canonical(self) -> tuple[str, ...]:
         return tuple(candidates.prompts[candidates.index] for candidates in self.sets)
 
+    @cached_property
+    def _general(self) -> tuple[str, ...]:
+        taxonomy = load_taxonomy(taxonomy_path(self.pair.config.taxonomy))
+        return tuple(without_attributes(words, taxonomy) for words in self._canonical)
+
     def ways(self, methods: list[Method]) -> list[_Way]:
         """The first model's runs that the methods need, each with what follows it."""
         ways: dict[object, _Way] = {}
         for method in methods:
             divided = self.pair.split(method)
-            cloud_words = self._canonical if method.hidden else self._own_words
+            cloud_words = self._canonical if method.hidden else self._general if method.general else self._own_words
             sides = [(self.pair.cloud, divided.cloud, cloud_words), (self.pair.device, divided.device, self._own_words)]
             if method.order == "client_first":
                 sides.reverse()

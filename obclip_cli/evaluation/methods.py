@@ -10,7 +10,7 @@ from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, HybridConfig
 from obclip_cli.errors import require
 
 CLOUD_ONLY, DEVICE_ONLY, VANILLA = "cloud-only", "device-only", "vanilla OG"
-HYBRID_SD, OBCLIP = "Hybrid SD", "ObCLIP"
+HYBRID_SD, OBCLIP, GENERALISE = "Hybrid SD", "ObCLIP", "generalise"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Method:
         handover: restart or history.
         timestep_shift: for a cloud with a schedule of its own.
         cloud_steps, device_steps: fewer, larger steps on either side, as in `HybridConfig`.
+        general: the cloud sees the prompt without its attributes.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Method:
     timestep_shift: int = 0
     cloud_steps: Any = None
     device_steps: Any = None
+    general: bool = False
 
     def hybrid(self, steps: int) -> HybridConfig:
         """Who runs which of `steps` steps."""

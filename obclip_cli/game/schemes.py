@@ -51,6 +51,7 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "cloud-only": Scheme(privacy("none"), on_cloud=1.0),
         "hybrid-sd": Scheme(privacy("none")),
         "replacement": Scheme(privacy("replacement")),
+        "generalise": Scheme(privacy("generalise")),
         "word-dp": Scheme(privacy("none"), change=controls.WordPerturbation(pipeline, WORD_EPSILON)),
         "all": Scheme(hidden),
         "bucket": Scheme(privacy("bucket", lambda_)),

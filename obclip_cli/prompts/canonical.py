@@ -69,7 +69,7 @@ def render(prompt: str, spans: list[Span], assignment: Assignment, taxonomy: Tax
         form = taxonomy.form(span.form)
         said = {attribute: assignment[span.person, attribute] for attribute in form.carries}
         left_out = before.get(span.person, frozenset()) | _outside(span, assignment, taxonomy)
-        text = _join(text, prompt[end : span.start])
+        text = join(text, prompt[end : span.start])
         end = span.end
         if not _is_adjective(span, taxonomy):
             word = taxonomy.word(form, said, left_out=left_out)
@@ -80,10 +80,10 @@ def render(prompt: str, spans: list[Span], assignment: Assignment, taxonomy: Tax
             text = text.rstrip(" ,") + LEFT_OUT
         else:
             text = agree(text, word := taxonomy.word(form, said)) + word
-    return _join(text, prompt[end:]).rstrip()
+    return join(text, prompt[end:]).rstrip()
 
 
-def _join(text: str, following: str) -> str:
+def join(text: str, following: str) -> str:
     """Add text, closing the gap where a word was left out before it."""
     if not text.endswith(LEFT_OUT):
         return text + following
