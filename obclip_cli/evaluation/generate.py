@@ -161,6 +161,19 @@ class Batch:
             for ending, names in way.endings.items():
                 yield names, self._finish(way.second, ending, reached[ending.reached])
 
+    def handed_over(self, method: Method) -> State:
+        """Where the second model begins, a row a sample."""
+        (way,) = self.ways([method])
+        (ending,) = way.endings
+        reached = self._walk if way.sets is None else self._serve
+        return reached(way, {ending.reached})[ending.reached]
+
+    def finished(self, method: Method, state: State) -> torch.Tensor:
+        """Uint8 images (n, 3, H, W) of a method whose second model begins at a state, whoever made it."""
+        (way,) = self.ways([method])
+        (ending,) = way.endings
+        return pictures(self.pair, self._finish(way.second, ending, state))
+
     @cached_property
     def _seeds(self) -> list[int]:
         return [sample.seed for sample in self.samples]
@@ -280,8 +293,13 @@ def run_work(
         advance: called with the number of step-rows run since the last call.
     """
     for names, latents in _batch(pair, work, samples, sets, advance).run(list(work.methods)):
-        parts = [decode(pair.device, part) for part in latents.split(DECODED)]
-        yield names, (torch.cat(parts) * 255).round().to(torch.uint8)
+        yield names, pictures(pair, latents)
+
+
+def pictures(pair: Pair, latents: torch.Tensor) -> torch.Tensor:
+    """Uint8 images (n, 3, H, W) of clean latents (n, c, h, w)."""
+    parts = [decode(pair.device, part) for part in latents.split(DECODED)]
+    return (torch.cat(parts) * 255).round().to(torch.uint8)
 
 
 def step_rows(pair: Pair, work: Work, samples: list[Sample], sets: list[CandidateSet]) -> int:

@@ -1,0 +1,234 @@
+"""Cost against fidelity: every acceleration, larger steps, a shared trunk, and what others have published.
+
+What decides the claims, by paired 95 % intervals over prompts: (1) a preset is on the front of its k and guidance scale
+where no method that has all prompts costs no more and has a lower distance; (2) to keep attributes is to lose less than
+two points of images with gender and tone right; (3) presets are what the stated rule picks on prompts that are none of
+the table's; (4) seconds keep what multiply-accumulates promise where they take at most a tenth more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from obclip_cli import runs
+from obclip_cli.compose import compose_config
+from obclip_cli.config import Config
+from obclip_cli.diffusion import pairs
+from obclip_cli.evaluation.blocks import settings_of
+from obclip_cli.evaluation.methods import GENERALISE, Method
+from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
+from obclip_cli.report.pareto_plot import front, plot_growth, plot_pareto
+from obclip_cli.report.progress import ProgressBar
+from obclip_cli.reproduction import peers
+from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
+from obclip_cli.reproduction.experiment import run_folder, write_results
+from obclip_cli.reproduction.fidelity import OWN, UNCACHED, Bench, Part, judge
+from obclip_cli.reproduction.part_costs import growth, make_all, shares
+from obclip_cli.reproduction.score_table import interval_columns
+from obclip_cli.runs import read_table
+
+PAPER = "paper's caches"
+POINTS, LOST, SLOWER = -0.02, -0.1, 1.1
+SCORES = ("distance", "ssim", "both", "gender", "tone", "role_top3")
+NONE_QUOTED = "no figures to quote"
+
+
+def run(config: Config, folder: Path, progress: ProgressBar) -> str:
+    """Write the table, both plots and the run behind them; return the caption.
+
+    Raises:
+        UserError: weights, data or another's package are missing.
+    """
+    pairs.require(config.pair)
+    wanted, parts = settings_of(config), parts_of(config)
+    peers.check_installed(wanted["peers"])
+    run = run_of(config, folder)
+    if not runs.is_finished(run, config):
+        bench = Bench(config, run)
+        runs.start(run, config)
+        make_all(config, run, parts, wanted["candidates"], wanted["rounds"], progress)
+        judge(bench, parts, progress)
+        grown = growth(bench, growing(config), wanted["growth"]["candidates"], progress)
+        runs.write_text(run / "growth.csv", grown.to_csv(index=False))
+        runs.mark_finished(run, config)
+    caption = write_results(config, folder, summary(run, parts), run)
+    plot_pareto(read_table(folder / "pareto.csv"), folder / "pareto.png", title=wanted["title"])
+    plot_growth(read_table(run / "growth.csv"), folder / "pareto_growth.png")
+    return caption
+
+
+def run_of(config: Config, folder: Path) -> Path:
+    """The run folder; other methods or numbers of prompts are another run."""
+    told = ("methods", "points", "guidance", "few", "choice", "peers", "growth")
+    return run_folder(config, folder, *(settings_of(config)[key] for key in told))
+
+
+def parts_of(config: Config) -> list[Part]:
+    """All parts of the table, and those on which presets were chosen."""
+    wanted, steps = settings_of(config), config.hybrid.steps
+    found = []
+    for guidance in wanted["guidance"]:
+        for name, said in wanted["methods"].items():
+            for point in said.get("k", wanted["points"]):
+                k = steps if point == "whole" else point
+                known = said.get("peer", OWN) in (OWN, *wanted["peers"])
+                if known and (k < steps or point == "whole"):
+                    few = said.get("few", wanted["few"])
+                    count = 1 << 30 if point in said.get("sure", ()) else few
+                    images = count if guidance == wanted["images_at"] else min(count, few)
+                    found.append(_part(config, name, k, guidance, count, images))
+    named, choice = {(part.name, part.k): part for part in found}, wanted["choice"]
+    few = {"guidance": choice["guidance"], "count": choice["prompts"], "images": choice["prompts"], "others": True}
+    for k, names in choice["presets"].values():
+        tried = [named[name, k] for name in (UNCACHED, *names) if (name, k) in named]
+        found += [replace(part, **few) for part in tried]
+    return list({part.stem: part for part in found}.values())
+
+
+def _part(config: Config, name: str, k: int, guidance: float, count: int, images: int) -> Part:
+    said = settings_of(config)["methods"][name]
+    typed = [f"hybrid.steps={config.hybrid.steps}", f"hybrid.switch_point={k}", *said.get("set", [])]
+    one, hidden, peer = compose_config(typed), name != GENERALISE, said.get("peer", OWN)
+    # The exact first step is left out: all methods can have it, and it changes no image.
+    cache = replace(one.cache, shared_first_step=False)
+    thinned = {"cloud_steps": one.hybrid.cloud_steps, "device_steps": one.hybrid.device_steps}
+    method = Method(f"{name}, k={k}", "server_first", k, hidden, cache, general=not hidden, **thinned)
+    told = {key: max(1, k // 2) if value == "half" else value for key, value in said.get("settings", {}).items()}
+    return Part(name, guidance, method, count, images, said["family"], peer, told)
+
+
+def growing(config: Config) -> list[Part]:
+    """The unaccelerated cloud's part, the paper's presets and ours, by the names that a user types."""
+    found = []
+    for preset, k in settings_of(config)["growth"]["presets"]:
+        one = compose_config([f"hybrid.steps={config.hybrid.steps}", f"cache={preset}", f"hybrid.switch_point={k}"])
+        method = Method(preset, "server_first", k, True, one.cache, cloud_steps=one.hybrid.cloud_steps)
+        label = f"vanilla OG, all {k} steps" if k == config.hybrid.steps else f"ObCLIP, k={k}"
+        found.append(Part(label if preset == "none" else preset, config.pair.guidance_scale, method, 0, 0, ""))
+    return found
+
+
+def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
+    """One row a method, k and guidance scale."""
+    results, fids = read_table(run / "results.csv"), runs.read_json(run / "metrics.json")
+    groups = list(dict.fromkeys(part.peer for part in parts))
+    macs = shares(run, "costs", "macs", groups).set_index(["k", "name"])["share"]
+    seconds = shares(run, "seconds", "seconds", groups).groupby(["k", "name"])["share"].agg(["median", "min", "max"])
+    rows = []
+    for part in [part for part in parts if not part.others]:
+        found, place = results[results["part"] == part.stem], (part.k, part.name)
+        row: dict[str, Any] = {"k": part.k, "guidance": part.guidance, "method": part.name, "family": part.family}
+        row |= {"n": len(found), "images": int(found["ssim"].notna().sum()), "macs": round(float(macs[place]), 4)}
+        timed = np.round(np.asarray(seconds.loc[place], dtype=float), 4)
+        row |= dict(zip(("seconds", "seconds_low", "seconds_high"), timed, strict=True))
+        for score in SCORES:
+            if score in found and found[score].notna().any():
+                row |= interval_columns(score, _estimate(found[score]))
+        if fid := fids.get(part.stem):
+            row |= interval_columns("fid", Estimate(fid["value"], fid["low"], fid["high"]))
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    for _, some in table.groupby(["k", "guidance"]):
+        compared = some[some["family"] != GENERALISE]  # another image altogether
+        table.loc[compared.index, "on_front"] = front(compared)
+    return table.assign(on_front=table["on_front"].eq(True))
+
+
+def _estimate(values: pd.Series) -> Estimate:
+    each = values.to_numpy(dtype=float)
+    continuous = values.name in ("distance", "ssim")
+    return of_mean(each, np.random.default_rng(0)) if continuous else of_share(each)
+
+
+def claims(config: Config, folder: Path) -> list[Claim]:
+    """The claims of the docstring, from `pareto.csv` and its run."""
+    table, results = read_table(folder / "pareto.csv"), read_table(run_of(config, folder) / "results.csv")
+    return [
+        *(_on_front(table, results, k) for k in sorted(set(table["k"]) - {config.hybrid.steps}, reverse=True)),
+        *_attributes(table, results, config),
+        _chosen(config, results),
+        _seconds(table),
+    ]
+
+
+def paired(results: pd.DataFrame, score: str, k: int, guidance: float, method: str, than: str) -> Estimate:
+    """`score` of a method minus that of another, over the prompts that both have."""
+    rows = results[(results["k"] == k) & (results["guidance"] == guidance) & ~results["others"]]
+    values = {name: found.set_index("seed")[score] for name, found in rows.groupby("name")}
+    return of_mean((values[method] - values[than]).dropna().to_numpy(dtype=float), np.random.default_rng(0))
+
+
+def _on_front(table: pd.DataFrame, results: pd.DataFrame, k: int) -> Claim:
+    verdicts, ours = [], []
+    for guidance, rows in table[(table["k"] == k) & (table["family"] != GENERALISE)].groupby("guidance"):
+        known, guidance = rows[rows["n"] == rows["n"].max()].set_index("method"), float(str(guidance))
+        if PAPER not in known.index:
+            continue
+        cheaper = known[(known["macs"] <= known.loc[PAPER, "macs"]) & (known.index != PAPER)]
+        found = {name: paired(results, "distance", k, guidance, PAPER, name) for name in cheaper.index}
+        for name, difference in sorted(found.items(), key=lambda item: -item[1].low)[:1]:
+            what = f"guidance {guidance:g}: distance of {PAPER} minus that of {name}, n={int(known.loc[PAPER, 'n'])},"
+            verdicts.append(below(difference, 0.0, what))
+        paper = known.loc[PAPER]
+        ours.append(f"guidance {guidance:g}: {paper['macs']:.2f} of the cost, distance {paper['distance']:.3g}")
+    return Claim(
+        f"At k = {k} the paper's caches are on the front: what costs no more is farther from the unaccelerated latent.",
+        "ours; the paper compares no other acceleration",
+        NONE_QUOTED,
+        "; ".join(ours),
+        all_of(verdicts) if verdicts else untested("nothing to compare with"),
+    )
+
+
+def _attributes(table: pd.DataFrame, results: pd.DataFrame, config: Config) -> Iterator[Claim]:
+    at = settings_of(config)["images_at"]
+    many = table[(table["guidance"] == at) & (table["images"] == table["images"].max())]
+    if "both" not in results or not results["both"].notna().any():
+        return
+
+    def held(family: tuple[str, ...], limit: float, *, keeps: bool) -> Verdict:
+        rows = many[many["family"].isin(family)]
+        verdicts = []
+        for row in rows.to_dict("records"):
+            found = paired(results, "both", row["k"], at, row["method"], UNCACHED)
+            what = f"{row['method']}, k={row['k']}: gender and tone right less unaccelerated, n={row['images']},"
+            verdicts.append((above if keeps else below)(found, limit, what))
+        return all_of(verdicts) if verdicts else untested("none has all images")
+
+    text = "Larger steps and a trunk of one lose less than two points of images with gender and tone right."
+    yield Claim(text, "ours", NONE_QUOTED, f"guidance {at:g}", held(("thin", "trunk"), POINTS, keeps=True))
+    text = "A prompt without attributes, and no candidates, loses more than ten points."
+    yield Claim(text, "ours", NONE_QUOTED, f"guidance {at:g}", held((GENERALISE,), LOST, keeps=False))
+
+
+def _chosen(config: Config, results: pd.DataFrame) -> Claim:
+    """Of the methods that were tried for a preset, in the order of their rows, the last that passes."""
+    choice, verdicts = settings_of(config)["choice"], []
+    tried = {place: _estimate(found["ssim"]) for place, found in results[results["others"]].groupby(["k", "name"])}
+    for preset, (k, names) in choice["presets"].items():
+        one = compose_config([f"cache={preset}"])
+        known = [name for name in names if (k, name) in tried]
+        if k >= config.hybrid.steps or not known:
+            continue
+        passed = [name for name in known if tried[k, name].low > choice["ssim"]]
+        is_it = _part(config, passed[-1], k, 1.0, 1, 1).method if passed else None
+        same = is_it is not None and (is_it.cloud_steps, is_it.cache.trunk) == (one.hybrid.cloud_steps, one.cache.trunk)
+        told = ", ".join(f"{name} {in_words(tried[k, name])}" for name in known)
+        verdicts.append(exactly(same, f"{preset} is {passed[-1] if passed else 'none'} of {told}"))
+    text = "The presets thin_k10, thin_k5 and trunk_k5 are what the rule picks on prompts that the table does not hold."
+    rule = f"{choice['rule']} ({choice['ssim']})"
+    return Claim(text, rule, NONE_QUOTED, "", all_of(verdicts) if verdicts else untested("nothing was tried"))
+
+
+def _seconds(table: pd.DataFrame) -> Claim:
+    rows = table[(table["family"] != UNCACHED) & (table["n"] == table["n"].max())].drop_duplicates(["k", "method"])
+    ratio = (rows["seconds"] / rows["macs"]).rename("ratio")
+    worst = rows.iloc[int(np.argmax(ratio.to_numpy(dtype=float)))]
+    ends = Estimate(*(worst[f"seconds{end}"] / worst["macs"] for end in ("", "_low", "_high")))
+    what = f"{worst['method']}, k={worst['k']}, the slowest of {len(rows)}: seconds over what its counts promise"
+    text = "What has all prompts keeps in seconds what its multiply-accumulates promise, within a tenth."
+    return Claim(text, "ours", NONE_QUOTED, f"{ratio.min():.2f} to {ratio.max():.2f}", below(ends, SLOWER, what))
