@@ -21,7 +21,7 @@ from obclip_cli.diffusion import pairs
 from obclip_cli.evaluation.blocks import settings_of
 from obclip_cli.evaluation.methods import GENERALISE, Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
-from obclip_cli.report.pareto_plot import front, plot_growth, plot_pareto
+from obclip_cli.report.pareto_plot import FAMILIES, front, plot_growth, plot_pareto
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import peers
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
@@ -133,7 +133,7 @@ def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
         rows.append(row)
     table = pd.DataFrame(rows)
     for _, some in table.groupby(["k", "guidance"]):
-        compared = some[some["family"] != GENERALISE]  # another image altogether
+        compared = some[some["family"].isin(FAMILIES)]
         table.loc[compared.index, "on_front"] = front(compared)
     return table.assign(on_front=table["on_front"].eq(True))
 
@@ -164,7 +164,7 @@ def paired(results: pd.DataFrame, score: str, k: int, guidance: float, method: s
 
 def _on_front(table: pd.DataFrame, results: pd.DataFrame, k: int) -> Claim:
     verdicts, ours = [], []
-    for guidance, rows in table[(table["k"] == k) & (table["family"] != GENERALISE)].groupby("guidance"):
+    for guidance, rows in table[(table["k"] == k) & table["family"].isin(FAMILIES)].groupby("guidance"):
         known, guidance = rows[rows["n"] == rows["n"].max()].set_index("method"), float(str(guidance))
         if PAPER not in known.index:
             continue

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter
 
 from obclip_cli.report.figures import HUES, legend_below, panels, save_figure
 
@@ -16,6 +17,7 @@ FAMILIES = {
     "peers": ("DeepCache, T-GATE, PAB", "P"),
 }
 LEAST = 1e-3  # a distance of 0 on a logarithmic axis
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
 def front(table: pd.DataFrame) -> np.ndarray:
@@ -44,10 +46,12 @@ def plot_pareto(table: pd.DataFrame, path: Path, *, title: str) -> None:
             best = rows[rows["on_front"]].sort_values("macs")
             axis.step(best["macs"], best["distance"].clip(lower=LEAST), where="post", color="black", linewidth=0.9)
             for _, row in rows[rows["family"].isin(("thin", "paper", "peers"))].iterrows():
-                short = row["method"].partition(",")[0].removeprefix("the ")
-                place_of = (row["macs"], max(row["distance"], LEAST))
-                axis.annotate(short, place_of, (4, 3), textcoords="offset points", fontsize=5)
-            axis.set(yscale="log", title=f"k = {k}, guidance {guidance:g}")
+                right = row["macs"] > 0.7
+                look = {"fontsize": 5, "ha": "right" if right else "left", "textcoords": "offset points"}
+                name = row["method"].partition(",")[0]
+                axis.annotate(name, (row["macs"], max(row["distance"], LEAST)), (-5 if right else 5, 3), **look)
+            axis.set(yscale="log", title=f"k = {k}, guidance {guidance:g}", xlim=(0, 1.05))
+            axis.yaxis.set_major_formatter(PLAIN)
             axis.title.set_fontsize(9)
             axis.grid(alpha=0.3)
         line[0].set_ylabel("distance of the latent, relative")
@@ -69,6 +73,7 @@ def plot_growth(table: pd.DataFrame, path: Path) -> None:
         for place, (method, rows) in enumerate(table.groupby("method", sort=False)):
             axis.plot(rows["n"], rows[column], marker="o", markersize=3, color=HUES[place % len(HUES)], label=method)
         axis.set(xscale="log", yscale="log", xlabel="candidates N", ylabel=label, xticks=sorted(table["n"].unique()))
+        axis.yaxis.set_major_formatter(PLAIN)
         axis.set_xticklabels(sorted(table["n"].unique()))
         axis.minorticks_off()
         axis.grid(alpha=0.3)
