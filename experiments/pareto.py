@@ -23,6 +23,7 @@ from obclip_cli.evaluation.methods import GENERALISE, Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
 from obclip_cli.report.pareto_plot import FAMILIES, front, plot_growth, plot_pareto
 from obclip_cli.report.progress import ProgressBar
+from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import peers
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
 from obclip_cli.reproduction.experiment import run_folder, write_results
@@ -32,6 +33,7 @@ from obclip_cli.reproduction.score_table import interval_columns
 from obclip_cli.runs import read_table
 
 PAPER = "paper's caches"
+WHOLE = "whole"
 POINTS, LOST, SLOWER = -0.02, -0.1, 1.1
 SCORES = ("distance", "ssim", "both", "gender", "tone", "role_top3")
 NONE_QUOTED = "no figures to quote"
@@ -50,14 +52,16 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     if not runs.is_finished(run, config):
         bench = Bench(config, run)
         runs.start(run, config)
-        make_all(config, run, parts, wanted["candidates"], wanted["rounds"], progress)
+        make_all(config, run, parts, wanted["counted_for"], wanted["rounds"], progress)
         judge(bench, parts, progress)
         grown = growth(bench, growing(config), wanted["growth"]["candidates"], progress)
         runs.write_text(run / "growth.csv", grown.to_csv(index=False))
         runs.mark_finished(run, config)
     caption = write_results(config, folder, summary(run, parts), run)
+    grown = read_table(run / "growth.csv")
+    write_table(marginal(grown), folder / "pareto_growth", caption=f"What a candidate more costs the cloud. {caption}")
     plot_pareto(read_table(folder / "pareto.csv"), folder / "pareto.png", title=wanted["title"])
-    plot_growth(read_table(run / "growth.csv"), folder / "pareto_growth.png")
+    plot_growth(grown, folder / "pareto_growth.png")
     return caption
 
 
@@ -69,14 +73,12 @@ def run_of(config: Config, folder: Path) -> Path:
 
 def parts_of(config: Config) -> list[Part]:
     """All parts of the table, and those on which presets were chosen."""
-    wanted, steps = settings_of(config), config.hybrid.steps
-    found = []
+    wanted, points, found = settings_of(config), points_of(config), []
     for guidance in wanted["guidance"]:
         for name, said in wanted["methods"].items():
-            for point in said.get("k", wanted["points"]):
-                k = steps if point == "whole" else point
-                known = said.get("peer", OWN) in (OWN, *wanted["peers"])
-                if known and (k < steps or point == "whole"):
+            for point in [point for point in said.get("k", wanted["points"]) if point in points]:
+                k, known = points[point], said.get("peer", OWN) in (OWN, *wanted["peers"])
+                if known and _fits(said, k, config):
                     few = said.get("few", wanted["few"])
                     count = 1 << 30 if point in said.get("sure", ()) else few
                     images = count if guidance == wanted["images_at"] else min(count, few)
@@ -89,6 +91,24 @@ def parts_of(config: Config) -> list[Part]:
     return list({part.stem: part for part in found}.values())
 
 
+def points_of(config: Config) -> dict[str | int, int]:
+    """What stands under `k` -> the switch point that it is in the pair's schedule.
+
+    A cloud with a schedule of its own has the configured one in the place of the first.
+    """
+    whole, first = config.cloud_steps, settings_of(config)["points"][0]
+    if config.pair.cloud.steps is not None:
+        return {first: config.hybrid.switch_point, WHOLE: whole}
+    return {p: whole if p == WHOLE else p for p in settings_of(config)["points"] if p == WHOLE or p < whole}
+
+
+def _fits(said: dict[str, Any], k: int, config: Config) -> bool:
+    """Whether there are as many steps as a method names."""
+    rooms = {"hybrid.cloud_steps": k, "cache.trunk": k, "hybrid.device_steps": config.hybrid.steps - k}
+    named = (override.split("=") for override in said.get("set", []))
+    return all(int(value) <= rooms[key] for key, value in named if key in rooms)
+
+
 def _part(config: Config, name: str, k: int, guidance: float, count: int, images: int) -> Part:
     said = settings_of(config)["methods"][name]
     typed = [f"hybrid.steps={config.hybrid.steps}", f"hybrid.switch_point={k}", *said.get("set", [])]
@@ -96,7 +116,8 @@ def _part(config: Config, name: str, k: int, guidance: float, count: int, images
     # The exact first step is left out: all methods can have it, and it changes no image.
     cache = replace(one.cache, shared_first_step=False)
     thinned = {"cloud_steps": one.hybrid.cloud_steps, "device_steps": one.hybrid.device_steps}
-    method = Method(f"{name}, k={k}", "server_first", k, hidden, cache, general=not hidden, **thinned)
+    shift = config.hybrid.timestep_shift if k < config.cloud_steps else 0
+    method = Method(f"{name}, k={k}", "server_first", k, hidden, cache, "restart", shift, general=not hidden, **thinned)
     told = {key: max(1, k // 2) if value == "half" else value for key, value in said.get("settings", {}).items()}
     return Part(name, guidance, method, count, images, said["family"], peer, told)
 
@@ -104,12 +125,28 @@ def _part(config: Config, name: str, k: int, guidance: float, count: int, images
 def growing(config: Config) -> list[Part]:
     """The unaccelerated cloud's part, the paper's presets and ours, by the names that a user types."""
     found = []
-    for preset, k in settings_of(config)["growth"]["presets"]:
+    for preset, point in settings_of(config)["growth"]["presets"]:
+        if (k := config.cloud_steps if point == WHOLE else point) >= config.cloud_steps and point != WHOLE:
+            continue
         one = compose_config([f"hybrid.steps={config.hybrid.steps}", f"cache={preset}", f"hybrid.switch_point={k}"])
         method = Method(preset, "server_first", k, True, one.cache, cloud_steps=one.hybrid.cloud_steps)
-        label = f"vanilla OG, all {k} steps" if k == config.hybrid.steps else f"ObCLIP, k={k}"
+        label = f"vanilla OG, all {k} steps" if point == WHOLE else f"ObCLIP, k={k}"
         found.append(Part(label if preset == "none" else preset, config.pair.guidance_scale, method, 0, 0, ""))
     return found
+
+
+def marginal(grown: pd.DataFrame) -> pd.DataFrame:
+    """Rows and seconds at the smallest and largest N, and of a candidate more between them."""
+    ends = grown["n"].min(), grown["n"].max()
+    table = pd.DataFrame({"method": grown["method"].unique()})
+    for column in ("rows", "seconds"):
+        wide = grown.pivot(index="method", columns="n", values=column).loc[table["method"]]
+        for n in ends:
+            table[f"{column}_N{n}"] = wide[n].to_numpy()
+        table[f"{column}_a_candidate"] = (
+            ((wide[ends[1]] - wide[ends[0]]) / max(1, ends[1] - ends[0])).round(4).to_numpy()
+        )
+    return table
 
 
 def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
@@ -148,7 +185,7 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     """The claims of the docstring, from `pareto.csv` and its run."""
     table, results = read_table(folder / "pareto.csv"), read_table(run_of(config, folder) / "results.csv")
     return [
-        *(_on_front(table, results, k) for k in sorted(set(table["k"]) - {config.hybrid.steps}, reverse=True)),
+        *(_on_front(table, results, k) for k in sorted({*table["k"]} - {config.cloud_steps}, reverse=True)),
         *_attributes(table, results, config),
         _chosen(config, results),
         _seconds(table),
@@ -212,7 +249,7 @@ def _chosen(config: Config, results: pd.DataFrame) -> Claim:
     for preset, (k, names) in choice["presets"].items():
         one = compose_config([f"cache={preset}"])
         known = [name for name in names if (k, name) in tried]
-        if k >= config.hybrid.steps or not known:
+        if not known:
             continue
         passed = [name for name in known if tried[k, name].low > choice["ssim"]]
         is_it = _part(config, passed[-1], k, 1.0, 1, 1).method if passed else None

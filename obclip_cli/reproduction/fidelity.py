@@ -76,7 +76,8 @@ class Part:
     @property
     def reference(self) -> "Part":
         """The unaccelerated one that it is compared with."""
-        plain = Method(f"{UNCACHED}, k={self.k}", "server_first", self.k, hidden=True)
+        shift = self.method.timestep_shift
+        plain = Method(f"{UNCACHED}, k={self.k}", "server_first", self.k, hidden=True, timestep_shift=shift)
         return replace(self, name=UNCACHED, method=plain, peer=OWN, settings={}, family=UNCACHED)
 
 
