@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from obclip_cli.compose import compose_config
-from obclip_cli.reproduction.experiment import experiment_names, module_of
+from obclip_cli.reproduction.experiment import module_of, standing_names
 
 RESULTS = Path(__file__).parent.parent / "results"
 KINDS = ("csv", "md", "tex", "png")
 
 
-@pytest.mark.parametrize("name", experiment_names())
+@pytest.mark.parametrize("name", standing_names())
 def test_every_experiment_is_there_and_names_its_runs(name: str) -> None:
     assert all((RESULTS / f"{name}.{kind}").stat().st_size for kind in KINDS)
     page = (RESULTS / "README.md").read_text()

@@ -49,12 +49,12 @@ def reproduce(
     output: o.Output = None,
     show_config: o.ShowConfig = False,
 ) -> None:
-    """Run the paper's experiments; without NAME, all of them. What is finished is only read again.
+    """Run the paper's experiments; without NAME, all but those of hours. What is finished is only read again.
 
     With a limit, a seed or overrides it is a quick look, which goes to results/quick.
     """
     from obclip_cli.report.progress import experiment_bars
-    from obclip_cli.reproduction.experiment import experiment_names
+    from obclip_cli.reproduction.experiment import experiment_names, standing_names
     from obclip_cli.runs import check_writable
 
     name, overrides = o.split_prompt(arguments or [])
@@ -65,7 +65,7 @@ def reproduce(
     pair = pair or (typed or [EMBEDDED])[-1]
     overrides = [override for override in overrides if not override.startswith("pair=")]
     overrides += [f"dataset.limit={limit}"] if limit is not None else []
-    names = known if name is None else [name]
+    names = standing_names() if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:
         from omegaconf import OmegaConf

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from obclip_cli import runs
 from obclip_cli.config import Config
@@ -46,6 +47,13 @@ def experiment_names() -> list[str]:
         return not name.startswith("table"), not name.startswith("figure"), int(number[0]) if number else 0, name
 
     return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=reading_order)
+
+
+def standing_names() -> list[str]:
+    """Those that `obclip reproduce` runs without a name; the others say `by_name`, as they take hours."""
+    folder = data_folder("configs") / "experiment"
+    texts = {name: (folder / f"{name}.yaml").read_text(encoding="utf-8") for name in experiment_names()}
+    return [name for name, text in texts.items() if not yaml.safe_load(text)["experiment"].get("by_name")]
 
 
 def module_of(config: Config) -> ModuleType | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from obclip_cli.reproduction.experiment import experiment_names
+from obclip_cli.reproduction.experiment import standing_names
 from tests.experiments.conftest import Reproduced, reproduce
 
 
@@ -10,14 +10,14 @@ from tests.experiments.conftest import Reproduced, reproduce
 def test_the_page_leads_through_all_experiments_and_their_runs(reproduced: Reproduced) -> None:
     page = (reproduced.folder / "README.md").read_text()
     assert page.index("claims.md") < page.index("table2.png") < page.index("figure3.png") < page.index("figure12.png")
-    for name in experiment_names():
+    for name in standing_names():
         assert all((reproduced.folder / f"{name}.{kind}").stat().st_size for kind in ("png", "md", "csv", "tex"))
         assert f"({name}.png)" in page and f"({name}.md)" in page
     for run in (reproduced.folder / "runs").iterdir():
         assert run.name in page and (run / "config.yaml").exists() and (run / "environment.json").exists()
 
 
-@pytest.mark.parametrize("name", sorted({*experiment_names()} - {"figure12"}))  # which counts
+@pytest.mark.parametrize("name", sorted({*standing_names()} - {"figure12"}))  # which counts
 def test_what_is_finished_is_read_and_not_made_again(reproduced: Reproduced, name: str) -> None:
     runs = reproduced.folder / "runs"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.csv")}

@@ -6,7 +6,7 @@ import pytest
 from experiments.pareto import marginal, parts_of
 from obclip_cli.compose import compose_config
 from obclip_cli.report.pareto_plot import front
-from tests.experiments.conftest import Reproduced
+from tests.experiments.conftest import Reproduced, reproduce
 
 
 def test_parts_have_the_methods_of_every_point_and_those_that_presets_were_chosen_on() -> None:
@@ -36,6 +36,7 @@ def test_a_candidate_more_costs_the_slope() -> None:
 
 @pytest.mark.slow
 def test_the_table_compares_with_the_unaccelerated_part(reproduced: Reproduced) -> None:
+    reproduce(["pareto", "-o", str(reproduced.folder), *reproduced.overrides])  # as it is run by name only
     table = reproduced.table("pareto")
     plain = table[table["method"] == "uncached"]
     assert (plain["macs"] == 1).all() and (plain["distance"] == 0).all() and plain["on_front"].all()

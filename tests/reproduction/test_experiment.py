@@ -6,7 +6,7 @@ from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import blocks_of, changed, rows_of, settings_of
-from obclip_cli.reproduction.experiment import experiment_names
+from obclip_cli.reproduction.experiment import experiment_names, standing_names
 from obclip_cli.reproduction.needs import planned_of
 
 SCORED = ("table2", "table3", "table4", "table6", "figure3", "figure4", "handover")
@@ -26,6 +26,10 @@ def test_tables_come_before_figures_and_numbers_count() -> None:
     names = experiment_names()
     order = [names.index(n) for n in ("table2", "table7", "figure3", "figure4", "figure12", "handover", "privacy")]
     assert order == sorted(order)
+
+
+def test_an_experiment_of_hours_is_run_by_its_name_only() -> None:
+    assert {*experiment_names()} - {*standing_names()} == {"pareto"}
 
 
 def test_the_dataset_is_the_pairs_and_what_is_typed_wins() -> None:
