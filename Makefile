@@ -26,7 +26,7 @@ endif
 setup: $(STAMP) ## everything that is needed, with pip's own progress; TORCH=cpu without CUDA, EXTRAS=serve without tests
 	@echo "obclip: ready; $(BIN)/obclip --help"
 
-reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about 40 minutes on two cores); PAIR=, DATA=
+reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about an hour on two cores; what is finished is read); PAIR=, DATA=
 	$(BIN)/obclip reproduce --pair $(PAIR) $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
