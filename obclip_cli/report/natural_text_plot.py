@@ -48,6 +48,7 @@ def _many(axis: Axes, rows: pd.DataFrame) -> None:
 def _published(axis: Axes, rows: pd.DataFrame) -> None:
     axis.plot(100 * rows["success"], 100 * rows["attributes_right"], "o", color=COLOURS[3])
     for name, found, right in zip(rows["setting"], rows["success"], rows["attributes_right"], strict=True):
-        axis.annotate(str(name), (100 * found, 100 * right), fontsize=6, rotation=20)
-    axis.set(xlabel="p* found from the published image, % ↓", xlim=(0, 150))
+        axis.annotate(str(name), (100 * found, 100 * right), fontsize=6, xytext=(5, -2), textcoords="offset points")
+    axis.set(xlabel="p* found from the published image, % ↓", xlim=(0, 175))
+    axis.margins(y=0.1)
     axis.set_title("attributes right in the image, % ↑", fontsize=9)
