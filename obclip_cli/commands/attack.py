@@ -27,8 +27,8 @@ obclip attack detection --file prompts.jsonl
 """
 # What `obclip_cli.attacks` calls them, which is not imported to print the help.
 NAMES = (
-    "prior, position, surface, context, language-model, intersection-repeated, intersection-different, traffic, "
-    "timing, inversion, image-inspection, detection"
+    "prior, majority, position, surface, context, language-model, names, many-prompts, intersection-repeated, "
+    "intersection-different, traffic, timing, inversion, image-inspection, latents, published-image, detection"
 )
 # As many as the verdicts need: a client's earlier requests, and requests that are answered for real.
 REPEATS, OTHERS, ANSWERED, PUBLISHED = 6, 6, 20, 20

@@ -62,7 +62,7 @@ def test_the_command_prints_rows(obclip: Callable[..., Run]) -> None:
 
 
 def test_no_candidates_is_an_error(obclip: Callable[..., Run]) -> None:
-    assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "at least 1")
+    assert_one_line_error(obclip("profile", "-N", "0"), "-N 0", "1..10000")
 
 
 def test_a_folder_gets_tables_and_the_stack_of_each_step(obclip: Callable[..., Run], tmp_path: Path) -> None:

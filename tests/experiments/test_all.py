@@ -14,6 +14,8 @@ def test_the_page_leads_through_all_experiments_and_their_runs(reproduced: Repro
         assert all((reproduced.folder / f"{name}.{kind}").stat().st_size for kind in ("png", "md", "csv", "tex"))
         assert f"({name}.png)" in page and f"({name}.md)" in page
     for run in (reproduced.folder / "runs").iterdir():
+        if run.name.startswith("pareto"):  # run by its name only, in another test
+            continue
         assert run.name in page and (run / "config.yaml").exists() and (run / "environment.json").exists()
 
 

@@ -53,7 +53,8 @@ def test_words_change_inside_one_run_of_one_model(tiny_pair: list[str]) -> None:
         for done, state in enumerate(path, start=1):
             reached = state.latents
             if done == method.switch_point:
-                words.prompt_embeds.copy_(own.prompt_embeds)  # seen by the next step of the same loop
+                with torch.inference_mode():
+                    words.prompt_embeds.copy_(own.prompt_embeds)  # seen by the next step of the same loop
         torch.testing.assert_close(made[method.name], reached, rtol=0, atol=0)
 
 
