@@ -24,7 +24,8 @@ def test_thirty_candidates_of_sdxl_fit_a_24_gb_gpu_with_all_caches_on() -> None:
     assert len(chunks) > 1
     with torch.device("meta"):
         unet = UNet2DConditionModel(**load_architecture("sdxl").unet).half().eval()
-    context = StepContext(chunks=len(chunks), conditional=len(chunks[0]), unconditional=len(chunks[0]))
+    rows = len(chunks[0])
+    context = StepContext(chunks=len(chunks), conditional=rows, unconditional=rows, same_start=True)
     with torch.no_grad(), attached(unet, accelerations(config.cache), context), Watch() as watch:
         for context.chunk in range(2):  # the second holds what it needs of the first beside its own
             for context.step in range(config.hybrid.switch_point):
