@@ -57,11 +57,6 @@ class CloudRequest:
     history: torch.Tensor | None = None
     positions: tuple[int, ...] | None = None
 
-    @property
-    def passes(self) -> int:
-        """Steps that the cloud runs for each candidate."""
-        return self.stop - self.start if self.positions is None else len(self.positions)
-
     def to_bytes(self) -> bytes:
         """The message as it is sent: safetensors, the numbers as JSON in its header."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in TENSORS}

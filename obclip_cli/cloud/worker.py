@@ -12,7 +12,7 @@ from obclip_cli.cloud.accelerate import are_exact
 from obclip_cli.cloud.server import CloudServer, chunked, stretch_of
 from obclip_cli.config import CacheConfig
 from obclip_cli.diffusion.conditioning import is_guided
-from obclip_cli.diffusion.denoise import State, Stretch, denoise
+from obclip_cli.diffusion.denoise import State, denoise
 from obclip_cli.errors import UserError
 from obclip_cli.protocol import CloudRequest, CloudResponse
 
@@ -72,7 +72,7 @@ class Worker:
     def job(self, request: CloudRequest) -> Job:
         """A request as a job, not yet in the queue."""
         chunks = len(chunked(request.candidates, batch=self.server.batch, guided=self._guided(request)))
-        return Job(request, chunks * request.passes, asyncio.get_running_loop().create_future())
+        return Job(request, chunks * stretch_of(request).count, asyncio.get_running_loop().create_future())
 
     async def answer(self, job: Job) -> bytes:
         """Wait for a job's turn and its result; cancelling this stops the work before the model's next step.
@@ -144,7 +144,7 @@ class Worker:
             return [first]
         jobs, rows = [first], len(first.request.candidates)
         most = self.server.batch // (2 if self._guided(first.request) else 1)
-        for job in [job for job in self.waiting if _schedule(job.request) == _schedule(first.request)]:
+        for job in [job for job in self.waiting if stretch_of(job.request) == stretch_of(first.request)]:
             if job.request.latents is None and rows + len(job.request.candidates) <= most:
                 jobs.append(job)
                 rows += len(job.request.candidates)
@@ -199,7 +199,3 @@ def check_batching(cache: CacheConfig) -> None:
             "serve.batching runs several clients' rows together, and under these cache settings one client's prompts "
             "could change another's latents; set cache=none, or serve.batching=false"
         )
-
-
-def _schedule(request: CloudRequest) -> Stretch:
-    return stretch_of(request)

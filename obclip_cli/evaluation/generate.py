@@ -15,7 +15,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, are_exact, attached
-from obclip_cli.cloud.server import CloudServer
+from obclip_cli.cloud.server import CloudServer, stretch_of
 from obclip_cli.config import CacheConfig, Config, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.data import Sample
@@ -210,7 +210,7 @@ class Batch:
                 state = self._ask(way.first, request, way.cache)
                 index = prompts.index(canonical)
                 kept.append(state.rows(slice(index, index + 1)))
-                self.advance(len(prompts) * request.passes)
+                self.advance(len(prompts) * stretch_of(request).count)
             reached[stop] = State.together(kept)
         return reached
 
