@@ -166,11 +166,11 @@ def _commit() -> str | None:
     """The commit of obclip's own checkout; None where it is installed, whatever repository that is in."""
     root = Path(__file__).resolve().parent.parent
     try:
-        command = ["git", "rev-parse", "--short", "HEAD", "--show-toplevel"]
+        command = ["git", "rev-parse", "--show-toplevel", "--short", "HEAD"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    commit, _, top = done.stdout.strip().partition("\n")
+    top, _, commit = done.stdout.strip().partition("\n")
     settings = root / "pyproject.toml"
     own = done.returncode == 0 and Path(top) == root and settings.exists() and 'name = "obclip"' in settings.read_text()
     return commit if own else None
