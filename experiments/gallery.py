@@ -11,6 +11,7 @@ import torch
 
 from obclip_cli import runs
 from obclip_cli.cloud.server import CloudServer
+from obclip_cli.compose import differing
 from obclip_cli.config import Config
 from obclip_cli.data import Sample
 from obclip_cli.diffusion.denoise import decode
@@ -20,6 +21,7 @@ from obclip_cli.evaluation.blocks import rows_of, settings_of
 from obclip_cli.evaluation.generate import Pair, generate_images
 from obclip_cli.evaluation.hiding import Hidden
 from obclip_cli.evaluation.images import slug
+from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
@@ -45,7 +47,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         columns = [sample.prompt for sample in hidden.samples]
         return grids.Images(made | pictures, hidden.samples, columns, row_samples=others)
 
-    parameters = [asdict(method) for method in methods]
+    parameters = [differing(asdict(method), Method) for method in methods]
     caption = grids.draw(config, folder, images, parameters, columns=DRAWN)
     _publish(run_folder(config, folder, parameters), folder, settings_of(config)["name"])
     return caption

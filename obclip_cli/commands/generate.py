@@ -129,9 +129,9 @@ def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
             raise UserError(f"{where}{error}") from error
     for prompt in dict.fromkeys(reading.prompt for reading in readings):
         if told := learnt.warning(prompt, config.pair):
-            _warn(told)
+            o.warn(told)
     if config.privacy.strategy == "none":
-        _warn("privacy.strategy=none: the cloud sees the prompt itself")
+        o.warn("privacy.strategy=none: the cloud sees the prompt itself")
         return readings
     for reading, (_, where) in zip(readings, prompts, strict=True):
         _agree(reading, where, config)
@@ -147,15 +147,11 @@ def _agree(reading: "Reading", where: str, config: Config) -> None:
     if todo == "refuse":
         raise UserError(f"{where}{reading.refusal()}")
     if todo != "send":
-        _warn("; ".join([f'{where}"{reading.prompt}"', *reading.lines()]))
+        o.warn("; ".join([f'{where}"{reading.prompt}"', *reading.lines()]))
     if todo == "ask":
         typer.echo("the cloud would see, one prompt a line:", err=True)
         o.print_exactly(o.would_send(reading, config).sent.prompts, err=True)
         typer.confirm("Send it?", abort=True, err=True)
-
-
-def _warn(message: str) -> None:
-    Console(stderr=True).print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
 
 
 def default_folder(prompts: list[str], config: Config, count: int) -> Path:

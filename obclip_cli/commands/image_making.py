@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
-from rich.console import Console
-from rich.text import Text
 
 from obclip_cli import threads
 from obclip_cli.cloud.server import CloudServer
+from obclip_cli.commands import options as o
 from obclip_cli.commands.image_folder import ImageFolder, Job
 from obclip_cli.pipeline import ObCLIPOutput, ObCLIPPipeline, cloud_only
 from obclip_cli.report.contact_sheet import Strip, enlarged, write_contact_sheet
@@ -34,8 +33,7 @@ def make_images(images: ImageFolder, *, shown: bool) -> None:
         with at.part("loading the models"):
             pipe = ObCLIPPipeline.from_config(images.config, lambda done, of: at.show(CLOUD, done, of))
         if pipe.server_logs_prompts:
-            warning = Text("warning: ", style="yellow").append("the server writes every prompt that it sees to its log")
-            Console(stderr=True).print(warning, soft_wrap=True)
+            o.warn("the server writes every prompt that it sees to its log")
         check_writable(images.folder)  # last, so that models which cannot be loaded leave no empty folder behind
         loaded = {"load_seconds": round(at.seconds["loading the models"], 3), "threads": threads.in_words()}
         for job in images.left:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from omegaconf import OmegaConf
+from rich.console import Console
+from rich.text import Text
 
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config, PrivacyConfig, plain
@@ -102,6 +104,11 @@ def would_send(reading: "Reading", config: Config) -> "Choice":
     ensure_secret(privacy)
     taxonomy = load_taxonomy(taxonomy_path(config.pair.taxonomy))
     return Chooser(taxonomy, privacy, client_key(privacy), random.SystemRandom()).choose(reading.candidates)
+
+
+def warn(message: str) -> None:
+    """One line on standard error, to the letter."""
+    Console(stderr=True).print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
 
 
 def print_exactly(prompts: Iterable[str], *, err: bool = False) -> None:
