@@ -4,7 +4,7 @@ Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, j
 and card. Stop with Ctrl-C or SIGTERM; the next call resumes from the last checkpoint. To end early, resume with
 `--steps` five quarters of the steps reached: the rate decays over the last fifth. Several processes may share a stage:
 `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`. Where there is a GPU it is used; `art.npz` in
-the folder spares that machine npm, `--batch` fills its memory.
+the folder spares it npm, `--batch` and `--rate` fill its memory, `--minutes` keeps to a time that is paid for.
 """
 
 import json
@@ -29,7 +29,7 @@ from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
 from obclip_cli.mini.released import adopt, keep_record, save_pipeline, write_reference
-from obclip_cli.mini.training import processes
+from obclip_cli.mini.training import Recipe, compute_device, processes, start_of
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
 
@@ -41,7 +41,7 @@ class Workshop:
         changes: what to train with instead of the recipe's (steps, batch_size ...).
     """
 
-    def __init__(self, folder: Path, changes: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, changes: Mapping[str, float]) -> None:
         self.folder, self.models, self.changes = folder, folder / "models", changes
         self.table, self.images = art.build(folder)
         self.tokenizer = self._tokenizer()
@@ -58,21 +58,24 @@ class Workshop:
             captions.train_tokenizer(sorted(texts), place)
         return CLIPTokenizer.from_pretrained(place)
 
+    def _recipe(self, stage: str, fresh: Recipe, continued: Recipe | None = None) -> Recipe:
+        recipe = continued if continued and start_of(self.folder / stage).exists() else fresh
+        return replace(recipe, **self.changes)  # type: ignore[arg-type]  # the names are main's
+
     def train_autoencoder(self) -> None:
-        recipe = replace(autoencoder.RECIPE, **self.changes)
+        recipe = self._recipe("autoencoder", autoencoder.RECIPE, autoencoder.CONTINUED)
         model = autoencoder.train(self.images, self.table, self.folder / "autoencoder", recipe)
         if model is not None:
             model.save_pretrained(self.models / "vae")
 
     def train_judge(self) -> None:
-        recipe = replace(judge.RECIPE, **self.changes)
+        recipe = self._recipe("judge", judge.RECIPE)
         trained = judge.train(self.images, self.table, self.tokenizer, self.folder / "judge", recipe)
         if trained is not None:
             judge.save(*trained, self.tokenizer, self.models / "judge")
 
     def train_cloud(self) -> None:
-        released = diffusion_training.start_of_cloud(self.folder / "cloud").exists()
-        recipe = replace(diffusion_training.CONTINUED if released else diffusion_training.RECIPE, **self.changes)
+        recipe = self._recipe("cloud", diffusion_training.RECIPE, diffusion_training.CONTINUED)
         trained = diffusion_training.train_cloud(self._examples(), self.tokenizer, self.folder / "cloud", recipe)
         if trained is not None:
             unet, text_encoder = trained
@@ -81,7 +84,7 @@ class Workshop:
 
     def train_device(self) -> None:
         unet, text_encoder = self._cloud()
-        recipe = replace(device_training.RECIPE, **self.changes)
+        recipe = self._recipe("device", device_training.RECIPE)
         trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device", recipe)
         if trained is not None:
             trained.save_pretrained(self.models / "device")
@@ -143,7 +146,7 @@ class Workshop:
     def _examples(self) -> diffusion_training.Examples:
         place = self.folder / "latents.pt"
         if not place.exists():
-            vae = self._vae()
+            vae = self._vae().to(compute_device())
             partial = place.with_suffix(f".{processes()[0]}")  # every process makes its own, the last one stays
             torch.save(autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor, partial)
             partial.replace(place)
@@ -166,7 +169,9 @@ def main(
     ] = None,
     from_released: Annotated[bool, typer.Option(help="Without checkpoints: go on from the package's weights.")] = False,
     steps: Annotated[int | None, typer.Option(help="Number of training steps, instead of the recipe's.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="As many steps as fit in these minutes, a stage.")] = None,
     batch: Annotated[int | None, typer.Option(help="Examples a step instead of the recipe's.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Threads to use; 0: torch's choice.")] = 0,
 ) -> None:
     """Train the embedded pair, or go on where it stopped."""
@@ -174,9 +179,11 @@ def main(
         dist.init_process_group("gloo")
     if threads:
         torch.set_num_threads(threads)
-    if from_released and not (folder / "cloud" / "checkpoint.pt").exists():
+    if from_released and not start_of(folder / "cloud").exists():
         adopt(folder)
-    workshop = Workshop(folder, {key: n for key, n in (("steps", steps), ("batch_size", batch)) if n is not None})
+    torch.backends.cudnn.benchmark = True
+    changes = {"steps": steps, "minutes": minutes, "batch_size": batch, "learning_rate": rate}
+    workshop = Workshop(folder, {key: value for key, value in changes.items() if value is not None})
     for name, (model, train) in STAGES.items():
         if (only and name not in only) or (workshop.models / model).exists():
             continue

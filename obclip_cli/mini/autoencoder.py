@@ -1,5 +1,6 @@
 """Train the AutoencoderKL of the embedded pair: 64x64 RGB to 16x16 latents of 8 channels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from diffusers import AutoencoderKL
 from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, start_of
 
 RECIPE = Recipe(steps=4000, batch_size=32, learning_rate=2e-3, weight_decay=1e-4)
+CONTINUED = replace(RECIPE, learning_rate=1e-3)
 CROP = 32  # the model is convolutional: crops give more varied edges a second than whole pictures
 KL_WEIGHT = 1e-5
 
@@ -47,9 +49,11 @@ def random_crops(images: np.ndarray, count: int, generator: torch.Generator) -> 
 
 
 def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe = RECIPE) -> AutoencoderKL | None:
-    """Train on everything that is not held out; None if stopped before the end."""
+    """Train on everything that is not held out, from `folder/start` if it is there; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
     model = create().to(memory_format=torch.channels_last)
+    if (start := start_of(folder)).exists():
+        model.load_state_dict(AutoencoderKL.from_pretrained(start).state_dict())
     seen = images[~table["held_out"].to_numpy()]
 
     def loss(generator: torch.Generator) -> Losses:
@@ -67,16 +71,16 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
     if not training.run():
         return None
     training.use_average()
-    latents = encode(model.cpu(), seen[:: len(seen) // 1000])
+    latents = encode(model, seen[:: len(seen) // 1000])
     model.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     return model
 
 
 @torch.no_grad()
 def encode(model: AutoencoderKL, images: np.ndarray, batch: int = 64) -> torch.Tensor:
-    """Posterior means of uint8 images (n, 64, 64, 3): latents (n, 8, 16, 16), not yet scaled."""
-    parts = [to_tensor(images[i : i + batch]).contiguous() for i in range(0, len(images), batch)]
-    return torch.cat([model.encode(part).latent_dist.mean for part in parts])
+    """Posterior means of uint8 images (n, 64, 64, 3): latents (n, 8, 16, 16) on the CPU, not yet scaled."""
+    parts = [to_tensor(images[i : i + batch]).contiguous().to(model.device) for i in range(0, len(images), batch)]
+    return torch.cat([model.encode(part).latent_dist.mean.cpu() for part in parts])
 
 
 @torch.no_grad()

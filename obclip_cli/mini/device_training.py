@@ -87,7 +87,7 @@ def train_device(
 
     def loss(generator: torch.Generator) -> Losses:
         latents, tokens = examples.batch(recipe.share, generator)
-        noisy, timesteps, velocity = (part.to(place) for part in noised(scheduler, latents, generator))
+        noisy, timesteps, velocity = noised(scheduler, latents, generator, place)
         with autocast(place):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             with torch.no_grad():

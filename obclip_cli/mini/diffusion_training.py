@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import MAX_TOKENS, tokenize, wordings
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, start_of
 
 RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
 # From released weights, which have decayed already: at the full rate 1,500 steps made them worse.
@@ -32,11 +32,6 @@ NOISE = {
     "prediction_type": "v_prediction",
     "steps_offset": 1,
 }
-
-
-def start_of_cloud(folder: Path) -> Path:
-    """Where the cloud's training looks for weights to begin with."""
-    return folder / "start"
 
 
 def create_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -133,14 +128,18 @@ def capped_snr_weights(scheduler: DDPMScheduler, timesteps: torch.Tensor) -> tor
 
 
 def noised(
-    scheduler: DDPMScheduler, latents: torch.Tensor, generator: torch.Generator
+    scheduler: DDPMScheduler, latents: torch.Tensor, generator: torch.Generator, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Noisy latents, their timesteps (stratified over the batch) and the velocity to predict."""
+    """Noisy latents, their timesteps (stratified over the batch) and the velocity to predict, on `device`.
+
+    The random numbers are the CPU's everywhere.
+    """
     size = len(latents)
     spread = (torch.arange(size) + torch.rand(size, generator=generator)) / size
     spread = spread[torch.randperm(size, generator=generator)]
-    timesteps = (spread * scheduler.config.num_train_timesteps).long()
-    noise = torch.randn(latents.shape, generator=generator)
+    timesteps = (spread * scheduler.config.num_train_timesteps).long().to(device)
+    noise = torch.randn(latents.shape, generator=generator).to(device)
+    latents = latents.to(device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     return noisy, timesteps, scheduler.get_velocity(latents, noise, timesteps)
 
@@ -152,20 +151,21 @@ def train_cloud(
     torch.manual_seed(recipe.seed)
     text_encoder = create_text_encoder(tokenizer)
     unet = create_cloud(examples.latents.shape[1]).to(memory_format=torch.channels_last)
-    if (start := start_of_cloud(folder)).exists():
+    if (start := start_of(folder)).exists():
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
         text_encoder.load_state_dict(CLIPTextModel.from_pretrained(start / "text_encoder").state_dict())
     scheduler, device = DDPMScheduler(**NOISE), compute_device()
+    weights = capped_snr_weights(scheduler, torch.arange(scheduler.config.num_train_timesteps)).to(device)
 
     def loss(generator: torch.Generator) -> Losses:
         latents, tokens = examples.batch(recipe.share, generator)
-        noisy, timesteps, velocity = (part.to(device) for part in noised(scheduler, latents, generator))
+        noisy, timesteps, velocity = noised(scheduler, latents, generator, device)
         with autocast(device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             embeds = text_encoder(tokens.to(device)).last_hidden_state
             predicted = unet(noisy, timesteps, embeds).sample
         errors = (predicted.float() - velocity).square().mean((1, 2, 3))
-        return {"velocity": (capped_snr_weights(scheduler, timesteps) * errors).mean()}
+        return {"velocity": (weights[timesteps] * errors).mean()}
 
     training = Training("cloud", nn.ModuleDict({"unet": unet, "text": text_encoder}), recipe, folder, loss)
     if not training.run():

@@ -17,12 +17,15 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.mini.art import arts_of
 from obclip_cli.mini.captions import prompt
-from obclip_cli.mini.diffusion_training import NOISE, start_of_cloud
+from obclip_cli.mini.diffusion_training import NOISE
+from obclip_cli.mini.training import start_of
 from obclip_cli.resources import package_folder
 
 
 def adopt(build: Path) -> None:
-    """Take tokenizer, autoencoder and judge over as finished, and the cloud model as a start for more training.
+    """Take the tokenizer over as finished, autoencoder and cloud model as starts for more training.
+
+    The judge and the device model are made anew: the one is cheap, the other follows the cloud.
 
     Raises:
         FileNotFoundError: the package holds no weights.
@@ -32,12 +35,12 @@ def adopt(build: Path) -> None:
         raise FileNotFoundError(f"{weights} holds no released weights; train from nothing instead")
     pipeline = StableDiffusionPipeline.from_pretrained(weights / "mini-cloud", dtype=torch.float32, safety_checker=None)
     pipeline.tokenizer.save_pretrained(build / "tokenizer")
-    pipeline.vae.save_pretrained(build / "models" / "vae")
-    shutil.copytree(weights / "judge", build / "models" / "judge", dirs_exist_ok=True)
-    start = start_of_cloud(build / "cloud")
+    pipeline.vae.save_pretrained(start_of(build / "autoencoder"))
+    start = start_of(build / "cloud")
     pipeline.unet.save_pretrained(start / "unet")
     pipeline.text_encoder.save_pretrained(start / "text_encoder")
-    shutil.copyfile(training_record() / "cloud.json", start / "progress.json")
+    for stage in ("autoencoder", "cloud"):
+        shutil.copyfile(training_record() / f"{stage}.json", start_of(build / stage) / "progress.json")
 
 
 def training_record() -> Path:
@@ -53,7 +56,7 @@ def keep_record(build: Path, stages: Iterable[str]) -> None:
         if not (build / stage / "progress.json").exists():  # adopted from the package as it was
             continue
         done = json.loads((build / stage / "progress.json").read_text())
-        before = build / stage / "start" / "progress.json"
+        before = start_of(build / stage) / "progress.json"
         if before.exists():
             done = {key: value + json.loads(before.read_text())[key] for key, value in done.items()}
         (record / f"{stage}.json").write_text(json.dumps(done) + "\n")

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +19,19 @@ from obclip_cli.report.figures import panels, save_figure
 
 Losses = dict[str, torch.Tensor]
 DECAY_SHARE = 0.2
+# Losses are fetched from a GPU this often: fetching waits for it.
+FETCH_EVERY = 20
+# A run that is given minutes measures its speed over these steps, after as many to get warm.
+TRIAL_STEPS = 100
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train. A resumed run keeps its course."""
+    """How long and how fast to train. A resumed run keeps its course.
+
+    Attributes:
+        minutes: where set, as many steps as fit into them at the speed of the first ones, instead of `steps`.
+    """
 
     steps: int
     batch_size: int
@@ -32,6 +40,7 @@ class Recipe:
     weight_decay: float = 0.01
     ema_decay: float = 0.999
     seed: int = 0
+    minutes: float | None = None
 
     @property
     def share(self) -> int:
@@ -61,6 +70,11 @@ def processes() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
+def start_of(folder: Path) -> Path:
+    """Where a stage that trains in `folder` looks for weights to begin with."""
+    return folder / "start"
+
+
 def sample_generator(seed: int, step: int) -> torch.Generator:
     """The random numbers of one training step: a resumed run draws the same as an unbroken one."""
     rank, number = processes()
@@ -87,9 +101,12 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
         )
-        self.ema = EMAModel(self.parameters, decay=recipe.ema_decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
-        self.step, self.seconds = 0, 0.0
+        self.ema = EMAModel(
+            self.parameters, decay=recipe.ema_decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True
+        )
+        self.step, self.seconds, self._warm_since = 0, 0.0, 0.0
         self.history: list[dict[str, float]] = []
+        self._unfetched: list[dict[str, torch.Tensor]] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -108,6 +125,7 @@ class Training:
 
     def save(self) -> None:
         """Write the checkpoint atomically, then the loss curve; the first process does it for all."""
+        self._fetch_losses()
         if processes()[0] > 0:
             return
         state = {
@@ -146,14 +164,19 @@ class Training:
         stop: list[int] = []
         handlers = {s: signal.signal(s, lambda number, _: stop.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        last_save = time.monotonic()
+        last_save = started = time.monotonic()
         self.model.train()
         try:
             with Progress(*columns, disable=processes()[0] > 0) as progress:
                 task = progress.add_task(self.name, total=self.recipe.steps, completed=self.step)
                 while self.step < self.recipe.steps and not self._anyone(stop):
                     self._one_step()
-                    progress.update(task, advance=1, description=f"{self.name} loss {self.history[-1]['loss']:.4f}")
+                    if self.recipe.minutes:
+                        self._fit_into_minutes(self.recipe.minutes, started)
+                    if self.step % FETCH_EVERY == 0:
+                        self._fetch_losses()
+                        said = f"{self.name} loss {self.history[-1]['loss']:.4f}"
+                        progress.update(task, completed=self.step, total=self.recipe.steps, description=said)
                     if time.monotonic() - last_save > save_every:
                         self.save()
                         last_save = time.monotonic()
@@ -196,9 +219,26 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.ema.step(self.parameters)
+        self._unfetched.append({"loss": total.detach(), **{k: v.detach() for k, v in losses.items()}})
         self.step += 1
         self.seconds += time.monotonic() - started
-        self.history.append({"step": self.step, "loss": total.item(), **{k: v.item() for k, v in losses.items()}})
+
+    def _fit_into_minutes(self, minutes: float, started: float) -> None:
+        """Set the number of steps by the speed of the second `TRIAL_STEPS` steps."""
+        if self.step == TRIAL_STEPS:
+            self._fetch_losses()
+            self._warm_since = time.monotonic()
+        elif self.step == 2 * TRIAL_STEPS:
+            self._fetch_losses()
+            a_step = (time.monotonic() - self._warm_since) / TRIAL_STEPS
+            left = 60 * minutes - (time.monotonic() - started)
+            self.recipe = replace(self.recipe, steps=self.step + max(1, int(left / a_step)), minutes=None)
+
+    def _fetch_losses(self) -> None:
+        first = self.step - len(self._unfetched) + 1
+        for number, losses in enumerate(self._unfetched, first):
+            self.history.append({"step": number, **{name: loss.item() for name, loss in losses.items()}})
+        self._unfetched.clear()
 
     def use_average(self) -> None:
         """Put the averaged weights into the model, for saving and sampling."""

@@ -8,6 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from obclip_cli.mini import released
+from obclip_cli.mini.training import start_of
 from obclip_cli.resources import package_folder
 
 WEIGHTS = package_folder() / "mini" / "weights"
@@ -16,11 +17,12 @@ WEIGHTS = package_folder() / "mini" / "weights"
 def test_adopted_weights_are_the_packaged_ones(tmp_path: Path) -> None:
     released.adopt(tmp_path)
     packaged = StableDiffusionPipeline.from_pretrained(WEIGHTS / "mini-cloud", dtype=torch.float32, safety_checker=None)
-    start = UNet2DConditionModel.from_pretrained(released.start_of_cloud(tmp_path / "cloud") / "unet")
+    start = UNet2DConditionModel.from_pretrained(start_of(tmp_path / "cloud") / "unet")
     for name, weight in packaged.unet.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)
-    assert (tmp_path / "models" / "vae" / "config.json").exists()
-    assert (tmp_path / "models" / "judge" / "heads.safetensors").exists()
+    assert (start_of(tmp_path / "autoencoder") / "config.json").exists()
+    assert json.loads((start_of(tmp_path / "autoencoder") / "progress.json").read_text())["steps"] > 0
+    assert not (tmp_path / "models").exists()
 
 
 def test_the_record_adds_what_went_before_and_keeps_adopted_stages(
