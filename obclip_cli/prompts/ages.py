@@ -40,6 +40,13 @@ DECADE = re.compile(
     re.IGNORECASE,
 )
 
+# A year of birth is no age that can be written for others without knowing today's: it is an exposure.
+BIRTH_YEAR = re.compile(
+    r"(?<![\w-])(?:born\s+(?:in|around|about|circa|before|after)\s+(?:the\s+)?(?:(?:early|mid|late)[\s-]+)?"
+    r"|born\s+|year\s+of\s+birth\s*:?\s*|class\s+of\s+)(?:(?:1[89]|20)\d\ds?|['’]?\d0s|['’]\d\d)(?![\w-])",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True)
 class Age:

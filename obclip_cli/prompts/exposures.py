@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from obclip_cli.prompts import english
+from obclip_cli.prompts.ages import BIRTH_YEAR
 from obclip_cli.prompts.detect import Detector, Span, records, spans_of, unread_words
 from obclip_cli.prompts.forms import Taxonomy
 from obclip_cli.prompts.names import Name, find_names
@@ -52,9 +53,10 @@ def exposures(
     for kind, pattern in _patterns().items():
         for match in pattern.finditer(sent):
             word = match.group().lower()
-            if match.start() not in taken:
+            if match.start() not in taken and not BIRTH_YEAR.match(sent, match.start()):
                 attributes: list[str | None] = [a for w, a in sorted(revealing) if w == word]
                 found += [Exposure(word, kind, attribute) for attribute in attributes or [None]]
+    found += [Exposure(match.group(), "residual", "age") for match in BIRTH_YEAR.finditer(sent)]
     known = {(exposure.text.lower(), exposure.attribute) for exposure in found}
     return found + [Exposure(word, "context", attribute) for word, attribute in sorted(revealing - known)]
 

@@ -41,6 +41,11 @@ def test_words_tied_to_nobody_are_said() -> None:
     assert read("an old house, a dog and his bone, Chinese food").exposures == ()
 
 
+@pytest.mark.parametrize("said", ["born in 1950", "born in the early 1980s", "born 1999", "class of '68"])
+def test_a_year_of_birth_says_an_age(said: str) -> None:
+    assert read(f"a woman, {said}, in a park").exposures == (Exposure(said, "residual", "age"),)
+
+
 def test_words_past_the_window() -> None:
     reading = read("a photo in the park of two dogs and a cat with an old woman", window=TWELVE)
     assert reading.n == 6 and reading.in_name_only == (("old", "age"), ("woman", "gender"))
