@@ -3,8 +3,10 @@
 On a machine with a CUDA device it measures there, SD and SDXL at full size; elsewhere what a processor can.
 """
 
+import time
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +33,9 @@ def bench(
     compiles: Annotated[
         bool, typer.Option("--compile", help="With --gpu: models compiled for each kind of step.")
     ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing more after so long; the same command goes on.")
+    ] = None,
 ) -> None:
     """Measure, and write `speed.csv`, `.md`, `.tex`, `.png` and `environment.json`; a stopped run resumes."""
     import torch
@@ -48,14 +53,32 @@ def bench(
         raise UserError(f"there is no model {unknown[0]} to measure; {nearest(unknown[0], list(benches))}")
     output = output or Path("results/bench") / (("gpu-compiled" if compiles else "gpu") if on_cuda else "")
     check_writable(output)
-    table = _measured([benches[name] for name in wanted], output / PARTIAL)
+    cells = _in_order([benches[name] for name in wanted])
+    table, left = _measured(cells, output / PARTIAL, minutes)
     write_environment(output, **(card() if on_cuda else {}))
-    _write(table, output)
-    (output / PARTIAL).unlink()
+    _write(table, output, left)
+    if not left:
+        (output / PARTIAL).unlink()
 
 
-def _measured(wanted: "list[Bench]", partial: Path) -> "pd.DataFrame":
-    """All rows; what a stopped run has measured is taken from its file, and what does not fit is left out."""
+def _in_order(wanted: "list[Bench]") -> "list[tuple[Bench, int]]":
+    """Models and numbers of candidates, the ones that tell most first: every model of one number format at its first
+    number, then at the others.
+    """
+    found = []
+    for _, group in groupby(wanted, key=lambda model: model.name.partition(", ")[2]):
+        models = list(group)
+        found += [(model, model.candidates[0]) for model in models]
+        found += [(model, n) for model in models for n in model.candidates[1:]]
+    return found
+
+
+def _measured(
+    cells: "list[tuple[Bench, int]]", partial: Path, minutes: float | None
+) -> "tuple[pd.DataFrame, list[str]]":
+    """All rows, and what there was no time for; what a stopped run has measured is taken from its file, and what does
+    not fit the card is left out.
+    """
     import pandas as pd
     import torch
 
@@ -64,26 +87,32 @@ def _measured(wanted: "list[Bench]", partial: Path) -> "pd.DataFrame":
     from obclip_cli.runs import write_text
 
     done = [pd.read_csv(partial)] if partial.exists() else []
+    left: list[str] = []
+    ends = time.monotonic() + (float("inf") if minutes is None else 60 * minutes)
+    loaded: dict[str, tuple[Any, Any]] = {}  # one model: two are not held at once
     with progress_bars() as bar:
-        advance = bar("phases", sum(len(model.candidates) for model in wanted))
-        for model in wanted:
-            loaded = None
-            for n in model.candidates:
-                if not any(((table["model"] == model.name) & (table["n"] == n)).any() for table in done):
-                    loaded = loaded or model.load()
-                    try:
-                        done.append(measure(model, *loaded, n))
-                    except torch.cuda.OutOfMemoryError:
-                        typer.echo(f"warning: {model.name} does not fit this card at N = {n}; left out", err=True)
-                        continue
-                    write_text(partial, pd.concat(done).to_csv(index=False))
-                advance(1)
+        advance = bar("phases", len(cells))
+        for model, n in cells:
+            if not any(((table["model"] == model.name) & (table["n"] == n)).any() for table in done):
+                if time.monotonic() > ends:
+                    left.append(f"{model.name} at N = {n}")
+                    continue
+                if model.name not in loaded:
+                    loaded.clear()
+                    loaded[model.name] = model.load()
+                try:
+                    done.append(measure(model, *loaded[model.name], n))
+                except torch.cuda.OutOfMemoryError:
+                    typer.echo(f"warning: {model.name} does not fit this card at N = {n}; left out", err=True)
+                    continue
+                write_text(partial, pd.concat(done).to_csv(index=False))
+            advance(1)
     if not done:
-        raise UserError("none of the models fits this card; name a smaller one, such as sd14-float16")
-    return pd.concat(done)
+        raise UserError("none of the models fits this card, or the time; name a smaller one, such as sd14-float16")
+    return pd.concat(done), left
 
 
-def _write(table: "pd.DataFrame", folder: Path) -> None:
+def _write(table: "pd.DataFrame", folder: Path, left: list[str]) -> None:
     """The table, with the machine it was measured on in its caption, and a plot."""
     import pandas as pd
 
@@ -101,6 +130,8 @@ def _write(table: "pd.DataFrame", folder: Path) -> None:
         f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
         f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
     )
+    if left:
+        caption += f" Not measured, for want of time: {'; '.join(left)}."
     write_table(table, folder / "speed", caption=caption)
     plot_speed(pd.read_csv(folder / "speed.csv"), folder / "speed.png", share=WANTED_SHARE)
     typer.echo(f"{caption}\nwritten to {folder}")

@@ -34,6 +34,7 @@ CANDIDATES = (2, 6, 10)
 PRESETS = {5: "paper_k5", 10: "paper_k10"}
 VANILLA = "vanilla OG"
 GUIDANCE_SCALE = 7.0
+MOST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Bench:
         phases: the methods to compare, vanilla OG before those that are held against it.
         candidates: each N.
         compiles: measure compiled models (`cloud.compile`).
-        more: gives further columns for a phase and its row.
+        more: gives the further columns of each phase, of which there is a row.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Bench:
     phases: "Callable[[], list[Phase]]" = lambda: [phase for k in PRESETS for phase in phases(k)]
     candidates: tuple[int, ...] = CANDIDATES
     compiles: bool = False
-    more: "Callable[[CloudServer, int, Phase, dict[str, Any]], dict[str, Any]] | None" = None
+    more: "Callable[[CloudServer, int, list[Phase], list[dict[str, Any]]], list[dict[str, Any]]] | None" = None
 
 
 def measure(bench: Bench, pipeline: DiffusionPipeline, model: Architecture, n: int) -> pd.DataFrame:
@@ -100,9 +101,8 @@ def measure(bench: Bench, pipeline: DiffusionPipeline, model: Architecture, n: i
     wanted, server = bench.phases(), CloudServer(pipeline, batch=2 * n, compiles=bench.compiles)
     seconds = bench.measure(server, n, wanted, bench.repeats)
     rows = list(compared(model, n, wanted, seconds))
-    if bench.more is not None:
-        rows = [row | bench.more(server, n, phase, row) for phase, row in zip(wanted, rows, strict=True)]
-    return pd.DataFrame([{"model": bench.name, "n": n} | row for row in rows])
+    more = [{} for _ in rows] if bench.more is None else bench.more(server, n, wanted, rows)
+    return pd.DataFrame([{"model": bench.name, "n": n} | row | found for row, found in zip(rows, more, strict=True)])
 
 
 def compared(model: Architecture, n: int, wanted: list[Phase], seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
@@ -135,12 +135,20 @@ def whole_phases(server: CloudServer, n: int, wanted: list[Phase], repeats: int)
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
-def sums_of_kinds(server: CloudServer, n: int, wanted: list[Phase], repeats: int) -> dict[str, float]:
-    """Seconds of each phase as the sum of its steps' medians, each kind of step timed in a short phase."""
+def sums_of_kinds(
+    server: CloudServer, n: int, wanted: list[Phase], repeats: int, most: float = 0.0
+) -> dict[str, float]:
+    """Seconds of each phase as the sum of its steps' medians, each kind of step timed in a short phase.
+
+    Args:
+        repeats: rounds at least; more of them until `most` seconds are measured.
+    """
     times: dict[Kinds, list[float]] = defaultdict(list)
-    short = _covering([phase.shortened() for phase in wanted])
+    short = covering(wanted)
     step_seconds(server, n, short[0])  # warm up
-    for _ in range(repeats):
+    rounds = 0
+    while rounds < repeats or (sum(map(sum, times.values())) < most and rounds < MOST_ROUNDS):
+        rounds += 1
         for phase in short:
             for kind, seconds in zip(phase.kinds(), step_seconds(server, n, phase), strict=True):
                 times[kind].append(seconds)
@@ -148,10 +156,12 @@ def sums_of_kinds(server: CloudServer, n: int, wanted: list[Phase], repeats: int
     return {phase.name: sum(medians[kind] for kind in phase.kinds()) for phase in wanted}
 
 
-def _covering(candidates: list[Phase]) -> list[Phase]:
-    """Few that hold all kinds of step: those with the most kinds first, the shortest of them."""
+def covering(wanted: list[Phase]) -> list[Phase]:
+    """Few, shortened, that hold all kinds of step: those with the most kinds first, the shortest of them."""
     chosen: list[Phase] = []
-    for phase in sorted(candidates, key=lambda phase: (-len(set(phase.kinds())), phase.steps)):
+    for phase in sorted(
+        (phase.shortened() for phase in wanted), key=lambda phase: (-len(set(phase.kinds())), phase.steps)
+    ):
         if set(phase.kinds()) - {kind for other in chosen for kind in other.kinds()}:
             chosen.append(phase)
     return chosen

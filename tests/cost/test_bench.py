@@ -93,6 +93,20 @@ def test_the_table_compares_each_method_with_vanilla_og(
     assert_one_line_error(obclip("bench", "tinny", "-o", str(tmp_path)), "did you mean tiny?")
 
 
+def test_what_there_is_no_time_for_is_named_and_measured_by_the_next_run(
+    obclip: Callable[..., Run], a_second_a_step: list[bench.Phase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_bench(monkeypatch, 2, 3)
+    clock = iter([0.0, 0.0, 61.0])
+    with monkeypatch.context() as patch:
+        patch.setattr("obclip_cli.commands.bench.time", SimpleNamespace(monotonic=lambda: next(clock)))
+        run = obclip("bench", "-o", str(tmp_path), "--minutes", "1")
+    assert run.code == 0 and "Not measured, for want of time: tiny at N = 3." in (tmp_path / "speed.md").read_text()
+    assert set(pd.read_csv(tmp_path / "speed.csv")["n"]) == {2}
+    assert obclip("bench", "-o", str(tmp_path)).code == 0
+    assert set(pd.read_csv(tmp_path / "speed.csv")["n"]) == {2, 3} and "Not" not in (tmp_path / "speed.md").read_text()
+
+
 def test_a_stopped_run_resumes(
     obclip: Callable[..., Run],
     a_second_a_step: list[bench.Phase],
