@@ -3,6 +3,7 @@
 On a machine with a CUDA device it measures there, SD and SDXL at full size; elsewhere what a processor can.
 """
 
+import gc
 import time
 from itertools import groupby
 from pathlib import Path
@@ -99,6 +100,7 @@ def _measured(
                     continue
                 if model.name not in loaded:
                     loaded.clear()
+                    gc.collect()
                     loaded[model.name] = model.load()
                 try:
                     done.append(measure(model, *loaded[model.name], n))
