@@ -16,7 +16,8 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.compose import compose_config, overrides_for
 from obclip_cli.config import Config, ModelConfig, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
-from obclip_cli.device.client import Client, Query
+from obclip_cli.data.pictures import as_rgb
+from obclip_cli.device.client import Client, Picture, Query
 from obclip_cli.device.remote import RemoteCloud, Watch, check_fits, served
 from obclip_cli.device.secret import client_key, make_on_first_use
 from obclip_cli.diffusion.architectures import Architecture
@@ -70,8 +71,16 @@ class Server(Protocol):
         ...
 
 
-def oblivious_generation(client: Client, server: Server, prompt: str, seed: int) -> Outcome:
-    """Algorithm 1: the cloud denoises every candidate, the device keeps and finishes its own."""
+def oblivious_generation(
+    client: Client, server: Server, prompt: str, seed: int, picture: Picture | None = None
+) -> Outcome:
+    """Algorithm 1: the cloud denoises every candidate, the device keeps and finishes its own.
+
+    Args:
+        picture: of the user's, that the image is to be like; it stays on the device.
+    """
+    if picture is not None:
+        picture.last(client.split)  # refuses one that cannot be used before anything is sent
     started = time.perf_counter()
     query = client.prepare(prompt, seed)  # lines 1-2: find the attributes, build P
     request = client.request(query)
@@ -81,7 +90,7 @@ def oblivious_generation(client: Client, server: Server, prompt: str, seed: int)
     answered = time.perf_counter()
     response = CloudResponse.from_bytes(message_down)
     state = client.select(query, response)  # line 9: keep the latent of p*
-    latents = client.finish(query, state)  # lines 10-12: T-k steps of M_C on p*
+    latents = client.finish(query, state, picture)  # lines 10-12: T-k steps of M_C on p*
     finished = time.perf_counter()
     return Outcome(
         query=query,
@@ -288,21 +297,34 @@ class ObCLIPPipeline:
         cloud = self.client if isinstance(self.server, RemoteCloud) else self.server
         return read_for(prompt, self.config, Window.of(cloud.pipeline.tokenizer))
 
-    def __call__(self, prompt: str | Reading, *, seed: int = 0) -> ObCLIPOutput:
+    def __call__(
+        self,
+        prompt: str | Reading,
+        image: Image.Image | Picture | None = None,
+        *,
+        strength: float | None = None,
+        cells: int = 8,
+        seed: int = 0,
+    ) -> ObCLIPOutput:
         """Generate one image.
 
         Warns of what stays in sight; with `privacy.on_exposure=refuse` such a prompt is not sent.
 
         Args:
             prompt: or its reading, where the user has seen that: it is sent without a warning.
+            image: a picture whose low frequencies the image is to have. It never leaves the device: the request is
+                the same without it.
+            strength: the share of the steps that run without the picture; by default as large as k allows.
+            cells: low frequencies are the means of cells x cells parts of the image.
             seed: of the starting noise z_T, which all candidates share.
 
         Raises:
-            UserError: the prompt is empty, contradicts itself or has too many candidates, λ is out of range for it, or
-                it exposes something and is to be refused.
+            UserError: the prompt is empty, contradicts itself or has too many candidates, λ is out of range for it, it
+                exposes something and is to be refused, or the strength does not fit to k.
         """
+        picture = Picture(as_rgb(image), strength, cells) if isinstance(image, Image.Image) else image
         reading = prompt if isinstance(prompt, Reading) else self._seen(prompt)
-        outcome = oblivious_generation(self.client, self.server, reading.prompt, seed)
+        outcome = oblivious_generation(self.client, self.server, reading.prompt, seed, picture)
         started = time.perf_counter()
         images = self.decode(outcome.latents)
         decoded = time.perf_counter() - started

@@ -4,12 +4,15 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from obclip_cli.compose import compose_config
-from obclip_cli.pipeline import assemble
+from obclip_cli.pipeline import ObCLIPPipeline, assemble
 from obclip_cli.protocol import CloudRequest, CloudResponse
 from obclip_cli.resources import data_folder
 
@@ -30,6 +33,17 @@ def test_the_request_is_the_same_for_every_prompt_of_a_closure(tiny_pair: list[s
     messages = {client.request(client.prepare(p, seed=1)).to_bytes() for p in query.candidates.prompts}
     assert len(messages) == 1
     assert client.request(client.prepare("a lady firefighter with pale skin", seed=1)).to_bytes() in messages
+
+
+def test_the_request_is_the_same_with_a_picture_and_whatever_it_shows(tiny_pair: list[str]) -> None:
+    """Non-interference: a picture shapes the image, and not one byte on the wire."""
+    pipe = ObCLIPPipeline.from_config(compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=2"]))
+    answer, sent = pipe.server.answer, []
+    pipe.server.answer = lambda message: sent.append(message) or answer(message)  # type: ignore[method-assign]
+    pictures = [None, *(Image.effect_mandelbrot((40, 30), (-3, -2, 2, y), 50).convert("P") for y in (1, 2))]
+    latents = [pipe(PROMPT, picture, seed=3).outcome.latents for picture in pictures]
+    assert len(sent) == 3 and len({*sent}) == 1
+    assert not any(torch.equal(one, other) for one, other in combinations(latents, 2))
 
 
 def test_the_cloud_answers_in_a_process_that_has_no_client_module(tiny_pair: list[str], tmp_path: Path) -> None:

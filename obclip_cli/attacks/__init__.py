@@ -20,6 +20,7 @@ from obclip_cli.attacks.latents import Latents
 from obclip_cli.attacks.majority import Majority
 from obclip_cli.attacks.many_prompts import ManyPrompts
 from obclip_cli.attacks.names import Names
+from obclip_cli.attacks.noised_latent import NoisedLatent
 from obclip_cli.attacks.published_image import PublishedImage
 from obclip_cli.attacks.request import Position, Prior, Surface
 from obclip_cli.attacks.transcript import Transcript
@@ -50,4 +51,5 @@ ATTACKS: dict[str, Callable[[Knowledge], Attack]] = {
     "image-inspection": ImageInspection,
     "latents": Latents,
     "published-image": PublishedImage,
+    "noised-latent": NoisedLatent,
 }

@@ -28,7 +28,8 @@ obclip attack detection --file prompts.jsonl
 # What `obclip_cli.attacks` calls them, which is not imported to print the help.
 NAMES = (
     "prior, majority, position, surface, context, language-model, names, many-prompts, intersection-repeated, "
-    "intersection-different, traffic, timing, inversion, image-inspection, latents, published-image, detection"
+    "intersection-different, traffic, timing, inversion, image-inspection, latents, published-image, noised-latent, "
+    "detection"
 )
 # As many as the verdicts need: a client's earlier requests, and requests that are answered for real.
 REPEATS, OTHERS, ANSWERED, PUBLISHED = 6, 6, 20, 20

@@ -17,6 +17,7 @@ from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError, require
 
 if TYPE_CHECKING:
+    from obclip_cli.device.client import Picture
     from obclip_cli.prompts.reading import Reading
 
 MANY = 200  # prompts; reading fewer takes no time to speak of
@@ -30,6 +31,8 @@ obclip generate "an old man with light skin" -k 5 --seed 3 -n 4 -o results/old-m
 obclip generate "a woman firefighter" --compare --upscale
 
 obclip generate "a woman firefighter" --no-sheet --pair sdxl-koala
+
+obclip generate "a woman firefighter with dark skin" --image sketch.png --strength 0.5
 
 obclip generate "a woman firefighter with dark skin" --server http://127.0.0.1:8000
 
@@ -50,6 +53,18 @@ def generate(
     compare: Annotated[
         bool, typer.Option("--compare/--no-compare", help="On it, each model's image alone: one more image of each.")
     ] = False,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="A picture that the image is to be like. It is never sent.")
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--strength", help="Share of the steps that run without it, at most 1 - k/T; less is nearer to it."
+        ),
+    ] = None,
+    cells: Annotated[
+        int, typer.Option("--cells", help="How fine: the means of CELLS x CELLS parts of it are used.")
+    ] = 8,
     upscale: Annotated[bool, typer.Option("--upscale", help="Also a copy of at least 512 pixels.")] = False,
     pair: o.Pair = None,
     switch_point: o.SwitchPoint = None,
@@ -68,11 +83,13 @@ def generate(
         return
     require(config.seed + count <= 2**63, f"-n {count} images from seed={config.seed} on pass the last seed, 2^63-1")
     prompts = read_prompts(prompt, prompt_file)
-    folder = output or default_folder([prompt for prompt, _ in prompts], config, count)
+    picture = None if image is None else read_picture(image, strength, cells, config)
+    require(picture is not None or strength is None, "--strength is that of a picture; name one with --image FILE")
+    folder = output or default_folder([prompt for prompt, _ in prompts], config, count, picture)
     readings = read_all(prompts, config)
     extras = {"contact_sheet": sheet or compare, "comparison_seconds": compare, "upscaled": upscale}
     wanted = {"image", *(name for name, asked in extras.items() if asked)}
-    images = ImageFolder(folder, config, jobs_for(readings, config.seed, count), wanted)
+    images = ImageFolder(folder, config, jobs_for(readings, config.seed, count, picture), wanted)
     if images.left:
         from obclip_cli.commands.image_making import make_images
 
@@ -154,12 +171,28 @@ def _agree(reading: "Reading", where: str, config: Config) -> None:
         typer.confirm("Send it?", abort=True, err=True)
 
 
-def default_folder(prompts: list[str], config: Config, count: int) -> Path:
+def read_picture(path: Path, strength: float | None, cells: int, config: Config) -> "Picture":
+    """The picture to go by, checked before anything is loaded or sent.
+
+    Raises:
+        UserError: it cannot be read, or its strength or cells do not fit to the steps.
+    """
+    from obclip_cli.data import pictures
+    from obclip_cli.device.client import Picture
+    from obclip_cli.diffusion.schedule import split
+
+    picture = Picture(pictures.read_picture(path), strength, cells)
+    picture.last(split(config.pair, config.hybrid))
+    return picture
+
+
+def default_folder(prompts: list[str], config: Config, count: int, picture: "Picture | None" = None) -> Path:
     """`results/generate/<prompt>-<hash of what is asked>`."""
     from obclip_cli.runs import fingerprint
 
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0].lower()).strip("-")[:40] or "prompt"
-    return Path("results/generate") / f"{words}-{fingerprint(prompts, plain(config), count)}"
+    like = [] if picture is None else [picture.facts]
+    return Path("results/generate") / f"{words}-{fingerprint(prompts, plain(config), count, *like)}"
 
 
 def show(facts: dict[str, Any], folder: Path) -> None:
@@ -170,6 +203,8 @@ def show(facts: dict[str, Any], folder: Path) -> None:
     for heading, said in findings(facts["reading"]):
         table.add_row(heading, Text(said))
     table.add_row("sent", f"{facts['bytes_up']:,} bytes up, {facts['bytes_down']:,} bytes down")
+    if "picture" in facts:
+        table.add_row("picture", "blended in on the device; nothing of it was sent")
     for side in ("cloud", "device"):
         macs = facts[f"{side}_macs"] / 1e9
         table.add_row(side, f"{facts[f'{side}_steps']} steps, {macs:,.2f} GMAC, {facts[f'{side}_seconds']:.2f} s")

@@ -14,6 +14,7 @@ from obclip_cli.config import Config, plain
 from obclip_cli.errors import UserError
 
 if TYPE_CHECKING:
+    from obclip_cli.device.client import Picture
     from obclip_cli.prompts.reading import Reading
 
 ELSEWHERE = "choose another folder with -o"
@@ -27,18 +28,20 @@ class Job:
     seed: int
     suffix: str
     reading: "Reading | None" = field(default=None, compare=False, repr=False)
+    picture: "Picture | None" = field(default=None, compare=False, repr=False)
 
     @property
     def asked(self) -> dict[str, Any]:
         """What tells it from others, for the summary."""
-        return {"prompt": self.prompt, "seed": self.seed, "suffix": self.suffix}
+        like = {} if self.picture is None else {"picture": self.picture.facts}
+        return {"prompt": self.prompt, "seed": self.seed, "suffix": self.suffix} | like
 
 
-def jobs_for(readings: "list[Reading]", seed: int, images: int) -> list[Job]:
+def jobs_for(readings: "list[Reading]", seed: int, images: int, picture: "Picture | None" = None) -> list[Job]:
     """`images` jobs a prompt, with seeds seed, seed+1 ...; files are numbered where there are several."""
     pairs = [(reading, seed + offset) for reading in readings for offset in range(images)]
     single = len(pairs) == 1
-    return [Job(r.prompt, s, "" if single else f"_{place:03d}", r) for place, (r, s) in enumerate(pairs)]
+    return [Job(r.prompt, s, "" if single else f"_{place:03d}", r, picture) for place, (r, s) in enumerate(pairs)]
 
 
 class ImageFolder:
@@ -69,7 +72,7 @@ class ImageFolder:
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self.folder} holds a summary.json of another kind; {ELSEWHERE}") from error
         if asked != [job.asked for job in self.jobs]:
-            raise UserError(f"{self.folder} holds images of other prompts or seeds; {ELSEWHERE}")
+            raise UserError(f"{self.folder} holds images of other prompts, seeds or pictures; {ELSEWHERE}")
         if other != self.weights:
             raise UserError(f"{self.folder} holds images of models with other weights; {ELSEWHERE}")
         self.environment = there["environment"]

@@ -69,8 +69,9 @@ def steps_shown(pipe: ObCLIPPipeline, at: Parts) -> Iterator[None]:
 
 def _image(job: Job, pipe: ObCLIPPipeline, images: ImageFolder, at: Parts) -> dict[str, Any]:
     """Make one image and what is wanted beside it; the facts about it."""
-    output = pipe(job.reading or job.prompt, seed=job.seed)
+    output = pipe(job.reading or job.prompt, job.picture, seed=job.seed)
     facts: dict[str, Any] = pipe.facts(output) | {"image": f"image{job.suffix}.png"}
+    facts |= {} if job.picture is None else {"picture": job.picture.facts}
     save_image(output.images[0], images.folder / facts["image"])
     if "upscaled" in images.wanted:
         facts["upscaled"] = f"image{job.suffix}_large.png"

@@ -18,6 +18,7 @@ from obclip_cli.runs import digest_of
 
 BATCH = 64
 CROPS = ("none", "center")
+BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16-bit grey, by version and byte order
 
@@ -70,8 +71,23 @@ class Pictures:
         try:
             with Image.open(io.BytesIO(self._content(name))) as image:
                 return as_tensor(coded(brought_to(as_rgb(image), self.size, self.crop), self.jpeg))
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        except BROKEN as error:
             raise UserError(f"{name} is not a readable image; download it again") from error
+
+
+def read_picture(path: Path) -> Image.Image:
+    """The picture in a file, as 8-bit RGB.
+
+    Raises:
+        UserError: there is none, or it is broken.
+    """
+    try:
+        with Image.open(path) as image:
+            return as_rgb(image)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no picture {path}; give a file that exists") from error
+    except BROKEN as error:
+        raise UserError(f"{path} is not a readable picture; give a PNG, JPEG or WebP file") from error
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -2,20 +2,26 @@
 
 import random
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from PIL import Image, ImageOps
+from torchvision.transforms.v2 import functional as vision
 
 from obclip_cli.config import PrivacyConfig
 from obclip_cli.device.choice import Chooser
-from obclip_cli.diffusion.denoise import State, Stretch, decode, denoise
+from obclip_cli.diffusion.denoise import Change, State, Stretch, decode, denoise, initial_noise
+from obclip_cli.diffusion.image_to_image import Blend, encode, places_of
+from obclip_cli.diffusion.models import latent_shape
 from obclip_cli.diffusion.schedule import Split
-from obclip_cli.errors import UserError
+from obclip_cli.errors import UserError, require
 from obclip_cli.prompts.candidates import CandidateSet, check_prompt
 from obclip_cli.prompts.detect import Detector, detect
 from obclip_cli.prompts.reading import candidates_for
 from obclip_cli.prompts.taxonomy import Taxonomy
 from obclip_cli.protocol import CloudRequest, CloudResponse
+from obclip_cli.runs import digest_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,50 @@ class Query:
     n: int = 1
     lambda_: float = 0.0
     by_attribute: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the image is to look like, beside the words. Secret: nothing of it is sent.
+
+    Attributes:
+        image: of any size; its middle is taken where it has another shape than the image.
+        strength: the share of the schedule that runs without it, as in diffusers: the picture is blended in before
+            every step of the device's until then. None: at the switch point only, the largest that there is.
+        cells: it gives the means of cells x cells parts of the image; more are nearer to it.
+    """
+
+    image: Image.Image
+    strength: float | None = None
+    cells: int = 8
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What tells it from others."""
+        content = digest_of([self.image.tobytes(), str(self.image.size).encode()])
+        return {"digest": content, "strength": self.strength, "cells": self.cells}
+
+    def last(self, divided: Split) -> int:
+        """The last step before which it is blended in.
+
+        Raises:
+            UserError: there is none, the strength or the number of cells is out of range, or the device goes first.
+        """
+        begin, steps = divided.device.start, divided.device.steps
+        require(
+            divided.order == "server_first" and begin < steps,
+            "a picture enters on the device after the cloud's steps; use hybrid.order=server_first and a smaller -k",
+        )
+        require(1 <= self.cells <= 64, f"cells={self.cells} must lie in 1..64")
+        if self.strength is None:
+            return begin
+        least, most = 1 / steps, (steps - begin) / steps
+        require(
+            least <= self.strength <= most,
+            f"strength={self.strength} must lie in {least:.3g}..{most:.3g}: the picture enters "
+            "after the cloud's steps, and a smaller -k lets it enter earlier",
+        )
+        return places_of(self.strength, steps)
 
 
 class Client:
@@ -119,11 +169,21 @@ class Client:
         here = self.pipeline.device
         return State(own.latents.to(here), None if own.history is None else own.history.to(here))
 
-    def finish(self, query: Query, state: State) -> torch.Tensor:
-        """Run the remaining steps on the user's own words; the final latents (1, c, h, w)."""
+    def finish(self, query: Query, state: State, picture: Picture | None = None) -> torch.Tensor:
+        """Run the remaining steps on the user's own words, and picture; the final latents (1, c, h, w)."""
         if self.split.order == "client_first":
             return state.latents
-        return self._run(query, state, self.split.device).latents
+        change = None if picture is None else self._blend(query, picture)
+        return self._run(query, state, self.split.device, change).latents
+
+    def _blend(self, query: Query, picture: Picture) -> Blend:
+        """What gives latents the picture's low frequencies."""
+        height, width = (side * self.pipeline.vae_scale_factor for side in latent_shape(self.pipeline)[1:])
+        pixels = vision.to_image(ImageOps.fit(picture.image, (width, height), Image.Resampling.BICUBIC))
+        clean = encode(self.pipeline, vision.to_dtype(pixels, torch.float32, scale=True)[None])
+        last, steps = picture.last(self.split), self.split.device.steps
+        noise = initial_noise(self.pipeline, latent_shape(self.pipeline), query.seed)
+        return Blend(self.pipeline, clean, noise, last, steps, picture.cells)
 
     def image(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (n, c, h, w) to images (n, 3, H, W) in [0, 1]."""
@@ -155,5 +215,5 @@ class Client:
         whole = Stretch(self.split.device.steps, 0, self.split.device.steps, self.split.device.guidance_scale)
         return self._run(query, None, whole).latents
 
-    def _run(self, query: Query, state: State | None, stretch: Stretch) -> State:
-        return denoise(self.pipeline, [query.prompt], stretch, seeds=[query.seed], state=state)
+    def _run(self, query: Query, state: State | None, stretch: Stretch, change: Change | None = None) -> State:
+        return denoise(self.pipeline, [query.prompt], stretch, seeds=[query.seed], state=state, change=change)

@@ -14,6 +14,7 @@ from obclip_cli.diffusion.models import check_has_autoencoder, latent_shape
 from obclip_cli.errors import UserError
 
 PIXELS = 512 * 512  # that are decoded at once
+Change = Callable[[torch.Tensor, int], torch.Tensor]  # of latents before the step at a place in the schedule
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,11 @@ def denoise(
     seeds: Sequence[int],
     state: State | None = None,
     context: StepContext | None = None,
+    change: Change | None = None,
 ) -> State:
     """The state after all steps of a stretch, which may have none; arguments as in `denoise_by_step`."""
     last = _noise(pipeline, seeds) if state is None else state
-    for reached in denoise_by_step(pipeline, prompts, stretch, seeds=seeds, state=last, context=context):
+    for reached in denoise_by_step(pipeline, prompts, stretch, seeds=seeds, state=last, context=context, change=change):
         last = reached
     return last
 
@@ -139,6 +141,7 @@ def denoise_by_step(
     seeds: Sequence[int],
     state: State | None = None,
     context: StepContext | None = None,
+    change: Change | None = None,
 ) -> Iterator[State]:
     """The state after each step of a stretch, one row a prompt.
 
@@ -147,6 +150,7 @@ def denoise_by_step(
         seeds: the seed of each prompt's z_T. A solver that adds noise in between (LCM) goes on drawing from it.
         state: n rows to begin with; None begins at z_T.
         context: is kept up to date for what is attached to the model.
+        change: what is made of the latents before each step.
     """
     if stretch.start == stretch.stop:
         return
@@ -154,7 +158,7 @@ def denoise_by_step(
     conditioning = encode_prompts(pipeline, list(prompts), stretch.guidance_scale)
     context = StepContext() if context is None else context
     context.conditional, context.unconditional = len(prompts), len(prompts) if conditioning.guided else 0
-    yield from trajectory(pipeline, state, conditioning, stretch, noise_seeds=seeds, context=context)
+    yield from trajectory(pipeline, state, conditioning, stretch, noise_seeds=seeds, context=context, change=change)
 
 
 def _noise(pipeline: DiffusionPipeline, seeds: Sequence[int]) -> State:
@@ -170,6 +174,7 @@ def trajectory(
     *,
     noise_seeds: Sequence[int] = (),
     context: StepContext | None = None,
+    change: Change | None = None,
 ) -> Iterator[State]:
     """The loop behind `denoise`: the state after each step, for prompts that are encoded.
 
@@ -188,7 +193,10 @@ def trajectory(
     draws = isinstance(scheduler, LCMScheduler) and noise_seeds
     added = AddedNoise(scheduler, latents, noise_seeds, len(steps)) if draws else None
     rest = conditioning.arguments()
+    places = stretch.positions or range(stretch.start, stretch.stop)
     for context.step, (timestep, there) in enumerate(zip(steps, steps.to(pipeline.device), strict=True)):
+        if change is not None:
+            latents = change(latents, places[context.step])
         rows = torch.cat([latents] * 2) if conditioning.guided else latents
         rows = scheduler.scale_model_input(rows, timestep)
         noise = pipeline.unet(rows, there, return_dict=False, **rest)[0]
@@ -260,7 +268,7 @@ def decode(pipeline: DiffusionPipeline, latents: torch.Tensor) -> torch.Tensor:
     """
     check_has_autoencoder(pipeline)
     height, width = (side * pipeline.vae_scale_factor for side in latents.shape[2:])
-    with _able_to_decode(pipeline.vae) as vae:
+    with able_to_code(pipeline.vae) as vae:
         parts = [_decoded(vae, part) for part in latents.split(max(1, PIXELS // (height * width)))]
     return torch.cat(parts)
 
@@ -284,7 +292,7 @@ def _decoded(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def _able_to_decode(vae: AutoencoderKL) -> Iterator[AutoencoderKL]:
+def able_to_code(vae: AutoencoderKL) -> Iterator[AutoencoderKL]:
     """In float32 where the model's own file says that half precision overflows, as SDXL's does; then as before."""
     said = vae.config.force_upcast and "force_upcast" not in vae.config.get("_use_default_values", ())
     if not (said and vae.dtype == torch.float16):

@@ -12,6 +12,10 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.device.client import Query
+from obclip_cli.diffusion.denoise import initial_noise
+from obclip_cli.diffusion.image_to_image import encode, noised, places_of
+from obclip_cli.diffusion.models import latent_shape
+from obclip_cli.protocol import CloudRequest
 
 PRONOUN = re.compile(r"\b(?:he|she|his|her|him|himself|herself)\b")
 
@@ -39,6 +43,19 @@ def own_pronouns(query: Query, _: random.Random) -> Query:
         return PRONOUN.sub(lambda _: next(words), prompt)
 
     return _sending(query, tuple(unadapted(p) for p in query.candidates.prompts), query.candidates.index)
+
+
+def noised_image(
+    request: CloudRequest, image: torch.Tensor, pipeline: DiffusionPipeline, strength: float, secret: int
+) -> CloudRequest:
+    """Image-to-image done the obvious way: the user's picture (3, H, W) goes up, noised to the step of its strength.
+
+    Args:
+        secret: seed of the noise, which the server does not know.
+    """
+    clean, start = encode(pipeline, image[None]), places_of(strength, request.steps)
+    sent = noised(pipeline, clean, initial_noise(pipeline, latent_shape(pipeline), secret), start, request.steps)
+    return replace(request, latents=sent, start=start, stop=max(start, request.stop))
 
 
 def _sending(query: Query, prompts: tuple[str, ...], index: int) -> Query:

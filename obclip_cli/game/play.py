@@ -15,11 +15,14 @@ from obclip_cli.cloud.server import CloudServer
 from obclip_cli.config import WITH_LAMBDA, Config
 from obclip_cli.device.client import Client, Query
 from obclip_cli.diffusion.schedule import split
+from obclip_cli.game.controls import noised_image
 from obclip_cli.game.published import Publisher
 from obclip_cli.game.schemes import Scheme
 from obclip_cli.game.users import Typed, User, Users
 from obclip_cli.game.wire import Wire
 from obclip_cli.prompts.decoys import candidate_values
+
+LATER = 1 << 20  # than the seeds of all users
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Game:
         past = tuple(Exchange(_message(client, self._ask(client, scheme, typed, chance))) for typed in user.before)
         query = self._ask(client, scheme, user.now, chance)
         message = _message(client, query)
+        if scheme.strength is not None and user.number < self.answered:
+            secret = replace(query, seed=query.seed + user.number + 1)
+            picture = self.publisher.image(secret, k=0)  # what the user has; of its own words, and from other noise
+            request = client.request(query)
+            message = noised_image(request, picture, self.device, scheme.strength, secret.seed + LATER).to_bytes()
         several = len(query.candidates.prompts) > 1
         seen = wire.recorded(scheme.ask, query, message) if several and wire is not None else Exchange(message)
         shown = scheme.answered and user.number < self.published

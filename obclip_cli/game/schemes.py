@@ -25,6 +25,7 @@ class Scheme:
         ask: how it sends a request and takes the answer.
         answered: whether its requests are answered and its images published; controls that differ from `all` in words
             alone need neither.
+        strength: of a picture that is sent with the request, noised so far; None: no picture is sent.
         caught_by: for a leak that was planted, the attack that must see it.
     """
 
@@ -33,6 +34,7 @@ class Scheme:
     change: Callable[[Query, random.Random], Query] = lambda query, _: query
     ask: Ask = as_it_is
     answered: bool = True
+    strength: float | None = None
     caught_by: str | None = None
 
 
@@ -57,6 +59,7 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "bucket": Scheme(privacy("bucket", lambda_)),
         "dp": Scheme(privacy("dp", lambda_)),
         "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
+        "noised-image": Scheme(hidden, answered=False, strength=0.36),
         "own-first": Scheme(hidden, change=controls.own_first, answered=False, caught_by="position"),
         "own-spelling": Scheme(hidden, change=controls.own_spelling, answered=False, caught_by="surface"),
         "own-pronouns": Scheme(hidden, change=controls.own_pronouns, answered=False, caught_by="context"),

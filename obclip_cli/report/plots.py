@@ -41,6 +41,30 @@ def plot_sweep(
     save_figure(figure, path, title=title, below=below)
 
 
+def plot_lines(table: pd.DataFrame, path: Path, *, over: tuple[str, str], columns: dict[str, str], title: str) -> None:
+    """One panel a score over another column, one line for each `way`, with the table's intervals.
+
+    Args:
+        over: the column of the horizontal axis, and its label.
+        columns: score column -> what stands over its panel; a column `chance_SCORE` is a dotted line.
+    """
+    figure, axes = panels(1, len(columns), (4.2 * len(columns), 3.4))
+    ways = list(dict.fromkeys(table["way"]))
+    for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
+        for place, way in enumerate(ways):
+            line = table[table["way"] == way].sort_values(over[0])
+            ends = [line[column] - line[f"{column}_low"], line[f"{column}_high"] - line[column]]
+            axis.errorbar(
+                line[over[0]], line[column], ends, label=way, capsize=2, elinewidth=0.8, **mark(place, len(ways))
+            )
+        if f"chance_{column}" in table:
+            axis.axhline(table[f"chance_{column}"].iloc[0], color="black", linestyle=":", linewidth=1)
+        axis.set_title(label, fontsize=10)
+        axis.set_xlabel(over[1])
+        axis.grid(alpha=0.3)
+    save_figure(figure, path, title=title, below=legend_below(figure, *axes[0][0].get_legend_handles_labels()))
+
+
 def plot_tradeoff(sources: dict[str, pd.DataFrame], path: Path, *, score: str, label: str, title: str) -> None:
     """One panel a source (ours, the paper's), two in a line: a score over the cloud's cost, one mark a row.
 

@@ -65,7 +65,7 @@ def test_a_finished_image_is_read_and_another_run_is_refused(
     assert again.code == 0 and "image.png" in again.out and "only read" in again.err
     for other, words in (
         (["-k", "1"], ["hybrid.switch_point=2", "-o"]),
-        (["-n", "2"], ["other prompts or seeds", "-o"]),
+        (["-n", "2"], ["other prompts, seeds or pictures", "-o"]),
         ([f"pair.cloud.path={tiny_pair[1].partition('=')[2]}"], ["pair.cloud.path"]),
     ):
         assert_one_line_error(obclip(*asked, *other), *words)
@@ -73,6 +73,49 @@ def test_a_finished_image_is_read_and_another_run_is_refused(
     assert_one_line_error(obclip(*asked), "summary.json of another kind")
     (tmp_path / "summary.json").write_bytes(before.pop("summary.json"))
     assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+
+
+def test_a_picture_shapes_the_image_and_nothing_that_is_sent(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
+) -> None:
+    Image.effect_mandelbrot((50, 20), (-3, -2, 2, 2), 40).convert("CMYK").save(tmp_path / "a.tiff")
+    Image.new("LA", (9, 200), 90).save(tmp_path / "b.png")
+    asked = ["generate", PROMPT, "--no-sheet", *tiny_pair, *FAST]
+    runs = {None: obclip(*asked, "-o", str(tmp_path / "None"))}
+    for name in ("a.tiff", "b.png"):
+        runs[name] = obclip(*asked, "-o", str(tmp_path / "out" / name), "--image", str(tmp_path / name))
+        assert runs[name].code == 0 and "nothing of it was sent" in runs[name].out, runs[name].err
+    folders = [tmp_path / "None", *(tmp_path / "out" / name for name in ("a.tiff", "b.png"))]
+    facts = [json.loads((folder / "summary.json").read_text())["images"][0] for folder in folders]
+    assert len({one["bytes_up"] for one in facts}) == 1 and "picture" not in facts[0]
+    assert len({(folder / "image.png").read_bytes() for folder in folders}) == 3
+    other = obclip(*asked, "-o", str(folders[1]), "--image", str(tmp_path / "b.png"))
+    assert_one_line_error(other, "other prompts, seeds or pictures")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--image", "{0}/no.png"], ["no picture", "no.png"]),
+        (["--image", "{0}"], ["not a readable picture"]),
+        (["--image", "{0}/text.png"], ["not a readable picture", "text.png"]),
+        (["--image", "{0}/cut.png"], ["not a readable picture", "cut.png"]),
+        (["--image", "{0}/whole.png", "--strength", "0.9"], ["strength=0.9", "0.25..0.5", "-k"]),
+        (["--image", "{0}/whole.png", "--cells", "0"], ["cells=0"]),
+        (["--image", "{0}/whole.png", "-k", "4"], ["smaller -k"]),
+        (["--strength", "0.5"], ["--image"]),
+    ],
+)
+def test_a_picture_that_is_none_is_one_line(
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, options: list[str], words: list[str]
+) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
+    (tmp_path / "text.png").write_text("no picture")
+    out = tmp_path / "out"
+    run = obclip("generate", PROMPT, "-o", str(out), *tiny_pair, *FAST, *(text.format(tmp_path) for text in options))
+    assert_one_line_error(run, *words)
+    assert not out.exists()
 
 
 def test_ctrl_c_keeps_finished_images_and_a_record_of_the_one_that_was_stopped(
