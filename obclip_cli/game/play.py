@@ -67,7 +67,7 @@ class Game:
         past = tuple(Exchange(_message(client, self._ask(client, scheme, typed, chance))) for typed in user.before)
         query = self._ask(client, scheme, user.now, chance)
         message = _message(client, query)
-        if scheme.strength is not None and user.number < self.answered:
+        if scheme.strength is not None and user.number < self.published:
             secret = replace(query, seed=query.seed + user.number + 1)
             picture = self.publisher.image(secret, k=0)  # what the user has; of its own words, and from other noise
             request = client.request(query)
