@@ -25,6 +25,8 @@ obclip profile --pair sd14-bksdm-small -N 2 -k 1 pair.dtype=float32 --latency --
 obclip profile --wire -o results/wire
 
 obclip profile --paper -o results/costs
+
+obclip profile --mpc
 """
 HEADS = {
     "convolution_gmacs": "conv",
@@ -55,12 +57,37 @@ def profile(
     wire: Annotated[
         bool, typer.Option("--wire", help="Measure bytes and seconds over HTTP, load, and attacks on the traffic.")
     ] = False,
+    mpc: Annotated[
+        bool, typer.Option("--mpc", help="Make the image under secure computation (SPU) and encryption; half an hour.")
+    ] = False,
+    pir: Annotated[bool, typer.Option("--pir", help="Fetch one of N latents without saying which, encrypted.")] = False,
+    environment: Annotated[
+        Path | None,
+        typer.Option(
+            "--environment", metavar="DIR", help="With --mpc, --pir: a virtual environment with SPU; else made."
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="With --mpc: the first of the servers' ports.")
+    ] = None,
     output: o.Output = None,
     as_json: o.AsJson = False,
     show_config: o.ShowConfig = False,
 ) -> None:
     """Count multiply-accumulates, parameters and bytes of both sides."""
     _check(candidates, latency, random_weights, repeats)
+    require(mpc or pir or environment is None, "--environment is that of --mpc and --pir; add one of them")
+    require(mpc or port is None, "--port is the first of the servers' ports; add --mpc")
+    if mpc or pir:
+        from obclip_cli.commands import profile_mpc
+
+        if pir:
+            profile_mpc.profile_pir(environment, output, as_json=as_json)
+        if mpc:
+            profile_mpc.profile_mpc(
+                o.said(pair=pair, switch_point=switch_point) + (overrides or []), environment, port, output
+            )
+        return
     if paper:
         _paper(output, as_json)
         return

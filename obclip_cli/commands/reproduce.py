@@ -65,7 +65,9 @@ def reproduce(
     pair = pair or (typed or [EMBEDDED])[-1]
     overrides = [override for override in overrides if not override.startswith("pair=")]
     overrides += [f"dataset.limit={limit}"] if limit is not None else []
-    names = standing_names() if name is None else [name]
+    whole = Path("results") if not overrides and seed is None else QUICK
+    folder = output or (whole if pair == EMBEDDED else whole / pair)
+    names = standing_names(folder) if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:
         from omegaconf import OmegaConf
@@ -73,8 +75,6 @@ def reproduce(
         shown = [plain(config) | {"experiment": config.experiment} for config in configs]
         typer.echo("---\n".join(OmegaConf.to_yaml(config) for config in shown), nl=False)
         return
-    whole = Path("results") if not overrides and seed is None else QUICK
-    folder = output or (whole if pair == EMBEDDED else whole / pair)
     check_writable(folder)
     if pair != EMBEDDED and not leave_out:
         _ask(configs, data, agreed=yes)

@@ -49,11 +49,20 @@ def experiment_names() -> list[str]:
     return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=reading_order)
 
 
-def standing_names() -> list[str]:
-    """Those that `obclip reproduce` runs without a name; the others say `by_name`, as they take hours."""
+def standing_names(results: Path | None = None) -> list[str]:
+    """Those that `obclip reproduce` runs without a name; the others say `by_name`, as they take hours.
+
+    Args:
+        results: where `runs/` is. An experiment that another command makes (`made_by`) is read where its run is there.
+    """
     folder = data_folder("configs") / "experiment"
-    texts = {name: (folder / f"{name}.yaml").read_text(encoding="utf-8") for name in experiment_names()}
-    return [name for name, text in texts.items() if not yaml.safe_load(text)["experiment"].get("by_name")]
+    found = []
+    for name in experiment_names():
+        said = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))["experiment"]
+        made = "made_by" not in said or (results is not None and any((results / "runs").glob(f"{name}-*")))
+        if made and not said.get("by_name"):
+            found.append(name)
+    return found
 
 
 def module_of(config: Config) -> ModuleType | None:
