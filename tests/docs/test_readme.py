@@ -33,6 +33,7 @@ ELSEWHERE = {  # a server and its device; downloads
     "serve": "tests/commands/test_serve.py",
     "--server": "tests/commands/test_serve.py",
     "models pull": "tests/commands/test_models.py",
+    "profile --mpc": "tests/secure/test_parties.py",
 }
 
 
