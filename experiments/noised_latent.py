@@ -3,10 +3,9 @@
 Ours, not the paper's, which names image-to-image as future work. What decides the claims:
 
 * leaks: at strength 0.6 the whole interval of every attribute lies above chance.
-* candidates: with them an attribute is read at most 5 points less often, the mean over all strengths, of pairs.
+* candidates: it does with them, too, although the pass is taken under the words that they share.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from obclip_cli.diffusion import pairs
 from obclip_cli.diffusion.image_to_image import encode, noised, places_of
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import settings_of
-from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
+from obclip_cli.metrics.intervals import Estimate, of_share
 from obclip_cli.prompts.taxonomy import load_taxonomy
 from obclip_cli.report.plots import plot_lines
 from obclip_cli.report.progress import ProgressBar
@@ -34,7 +33,7 @@ from obclip_cli.reproduction.score_table import interval_columns
 from obclip_cli.runs import read_table
 
 ALONE, BESIDE = "the latent alone", "with candidates in the prompt"
-USUAL, COSTS, FOLDS = 0.6, -0.05, 5
+USUAL, FOLDS = 0.6, 5
 OURS = ("our own question; the paper names image-to-image as future work", "no figures to quote")
 LEAKS = f"A picture that is noised to strength {USUAL} and sent gives away who is in it."
 NO_HELP = "Candidates in the prompt do not keep a noised picture from being read."
@@ -144,33 +143,16 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         return [Claim(text, *OURS, "not run", untested("nothing was read")) for text in (LEAKS, NO_HELP)]
     found = read_table(path)
     found["right"] = (found["read"] == found["value"]).astype(float)
-    leaks, helps = dict(_beyond(found)), dict(_changes(found))
-    if not leaks:
-        return [Claim(LEAKS, *OURS, "", untested(f"strength {USUAL} was not tried"))]
-    return [
-        Claim(
-            text,
-            *OURS,
-            "; ".join(f"{name}: {in_words(each)}" for name, each in shown.items()),
-            all_of([above(each, limit, f"{name}: {what}") for name, each in shown.items()]),
-        )
-        for text, shown, limit, what in (
-            (LEAKS, leaks, 0.0, "share right beyond chance"),
-            (NO_HELP, helps, COSTS, "share right, with less without candidates,"),
-        )
-    ]
+    return [_beyond(found, text, way) for text, way in ((LEAKS, ALONE), (NO_HELP, BESIDE))]
 
 
-def _beyond(found: pd.DataFrame) -> Iterator[tuple[str, Estimate]]:
-    """attribute -> share right beyond chance at the usual strength."""
-    usual = found[(found["way"] == ALONE) & (found["strength"] == USUAL)]
+def _beyond(found: pd.DataFrame, text: str, way: str) -> Claim:
+    """Whether every attribute is read beyond chance at the usual strength."""
+    usual, shown = found[(found["way"] == way) & (found["strength"] == USUAL)], {}
     for name, part in usual.groupby("attribute", sort=False):
         share, chance = of_share(part["right"].to_numpy()), float(part["value"].value_counts(normalize=True).iloc[0])
-        yield str(name), Estimate(share.value - chance, share.low - chance, share.high - chance)
-
-
-def _changes(found: pd.DataFrame) -> Iterator[tuple[str, Estimate]]:
-    """attribute -> what candidates change, over the pictures' means of all strengths."""
-    for name, part in found.groupby("attribute", sort=False):
-        means = part.pivot_table(index="place", columns="way", values="right")
-        yield str(name), of_mean((means[BESIDE] - means[ALONE]).to_numpy(), np.random.default_rng(0))
+        shown[str(name)] = Estimate(share.value - chance, share.low - chance, share.high - chance)
+    if not shown:
+        return Claim(text, *OURS, "", untested(f"strength {USUAL} was not tried"))
+    verdicts = [above(each, 0.0, f"{name}: share read beyond chance") for name, each in shown.items()]
+    return Claim(text, *OURS, "; ".join(f"{name}: {in_words(each)}" for name, each in shown.items()), all_of(verdicts))

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from obclip_cli.attacks.context import common_words
 from obclip_cli.attacks.knowledge import Guesser, Knowledge
 from obclip_cli.attacks.transcript import Transcript
 from obclip_cli.diffusion.denoise import State, Stretch, decode, denoise
@@ -24,8 +23,8 @@ Seen = dict[str, np.ndarray]
 class NoisedLatent(Guesser):
     """Breaks image-to-image done the obvious way: a noised picture shows who is in it, whatever stands in the prompts.
 
-    One pass of the server's model, under the words that all sent prompts share, foretells the clean image, and the
-    judge looks at it; a classifier trained on noised latents of the same step says what that means.
+    One pass of the server's model without words foretells the clean image, and the judge looks at it; a classifier
+    trained on noised latents of the same step says what that means. Words that the candidates share tell it no more.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -39,8 +38,8 @@ class NoisedLatent(Guesser):
         request, slots = transcript.seen.request, transcript.attributes
         if request.latents is None or self.judge is None or not {*slots} <= {*self.judge.labels}:
             return None
-        at, words = (request.start, request.steps), common_words(request.candidates)
-        seen = self.look(request.latents, [words], *at)
+        at = request.start, request.steps
+        seen = self.look(request.latents, [""], *at)
         if (key := (slots, *at)) not in self.trained:
             self.trained[key] = self._train(transcript, *at)
         chances = np.ones(transcript.n)
@@ -76,8 +75,7 @@ class NoisedLatent(Guesser):
             self.lessons[transcript.attributes] = images, [transcript.values[place] for place, _ in pairs]
         images, values = self.lessons[transcript.attributes]
         noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(start)).to(images)
-        words = common_words(transcript.seen.request.candidates)
-        seen = self.look(noised(self.pipeline, images, noise, start, steps), [words] * len(images), start, steps)
+        seen = self.look(noised(self.pipeline, images, noise, start, steps), [""] * len(images), start, steps)
         return [learn(seen[name], [row[slot] for row in values]) for slot, name in enumerate(transcript.attributes)]
 
 

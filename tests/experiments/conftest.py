@@ -16,7 +16,8 @@ from obclip_cli.reproduction.experiment import module_of
 SMALL = {"rounds": 1, "answered": 20, "published": 10, "made": 10, "images": 10, "most_queries": 4}  # of the games
 FAST = ["hybrid.steps=12", "dataset.limit=3", *(f"++experiment.plays.{key}={size}" for key, size in SMALL.items())]
 FEW = {"few": 1, "guidance": "[2]", "peers": "[]", "choice.prompts": 1, "counted_for": 3, "growth.candidates": "[2,3]"}
-FAST += [f"++experiment.{key}={value}" for key, value in FEW.items()]  # of cost against fidelity
+FEW |= {"strengths": "[0.9,0.6]"}
+FAST += [f"++experiment.{key}={value}" for key, value in FEW.items()]  # of cost against fidelity, and of pictures
 
 
 @dataclass(frozen=True)
