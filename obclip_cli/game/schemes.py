@@ -59,6 +59,7 @@ def all_schemes(pipeline: DiffusionPipeline, lambda_: float, max_candidates: int
         "bucket": Scheme(privacy("bucket", lambda_)),
         "dp": Scheme(privacy("dp", lambda_)),
         "fresh": Scheme(privacy("fresh", lambda_), caught_by="intersection-repeated"),
+        # Caught by noised-latent where a picture shows who is in it: not on the random models of the tests.
         "noised-image": Scheme(hidden, answered=False, strength=0.36),
         "own-first": Scheme(hidden, change=controls.own_first, answered=False, caught_by="position"),
         "own-spelling": Scheme(hidden, change=controls.own_spelling, answered=False, caught_by="surface"),
