@@ -25,10 +25,13 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     for number in COUNTED:
         cells += cells_of(number)
         advance(1)
-    runs.start(run, config)
+    if not (counted := runs.is_finished(run, config)):
+        runs.start(run, config)
     for place in (run, folder):
         write_paper_cells(cells, place)
         caption = write_figure12(place)
+    if not counted:
+        runs.mark_finished(run, config)
     compared = f"The paper's FLOPs columns beside ours: {summary(cells)} Table: [paper_costs.md](paper_costs.md)"
     return f"{caption} {compared} Run: runs/{run.name}."
 

@@ -3,7 +3,6 @@
 The pictures are also put into `gallery/` of the results, for the page `index.html`.
 """
 
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -94,8 +93,7 @@ def _publish(run: Path, folder: Path, name: str) -> None:
     files = {
         f"{name}/{place:03d}-{slug(row)}.png": run / "images" / slug(row) / f"{place:06d}.png" for row, place in kept
     }
-    (folder / name).mkdir(exist_ok=True)
     for file, image in files.items():
-        shutil.copyfile(image, folder / file)
+        runs.write_bytes(folder / file, image.read_bytes())
     table["file"] = list(files)
     runs.write_text(folder / f"{name}.csv", table.drop(columns="column").to_csv(index=False))

@@ -76,7 +76,8 @@ def how_sure(scores: pd.DataFrame) -> str:
 def _measure(config: Config, folder: Path, progress: ProgressBar) -> None:
     """Play, attack and sweep; writes `scores.csv`, `lambda.csv`, `queries.csv` and `utility.csv`."""
     plays = settings_of(config)["plays"]
-    users = users_for(config, repeats=plays["repeats"], others=plays["others"], rounds=plays["rounds"])
+    sizes = {name: plays[name] for name in ("repeats", "others", "rounds", "templates") if name in plays}
+    users = users_for(config, **sizes)
     arena = Arena(config, users=users, **{name: plays[name] for name in ("answered", "published", "made")})
     run_matrix(arena, schemes_of(arena, [], LAMBDA), list(ATTACKS), folder, progress)
     few, lambdas = users_for(config, repeats=3, others=3, templates=plays["sweep_templates"]), plays["lambdas"]

@@ -73,11 +73,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; one that holds the same is left alone, so that a read-only disk can be read.
 
     Raises:
         UserError: it cannot be written, or the disk is full.
     """
+    with suppress(OSError):
+        if path.stat().st_size == len(content) and path.read_bytes() == content:
+            return
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +107,10 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not readable ({error}); delete it and type the same command again") from error
 
 
-def start(folder: Path, config: Config) -> None:
-    """Make a run folder with `config.yaml` and `environment.json`."""
+def start(folder: Path, config: Config, **more: Any) -> None:
+    """Make a run folder with `config.yaml`, and `environment.json` with `more` in it."""
     write_text(folder / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
-    write_environment(folder, models=models(config))
+    write_environment(folder, models=models(config), **more)
 
 
 def write_environment(folder: Path, **more: Any) -> None:
@@ -123,18 +126,21 @@ def models(config: Config) -> dict[str, list[dict[str, str | None]]]:
     }
 
 
-def is_finished(folder: Path, config: Config) -> bool:
+def is_finished(folder: Path, config: Config, *parts: Any) -> bool:
     """Whether the run in this folder came to its end, with the weights that are on this machine.
 
     The mark is not committed: a fresh clone makes the committed runs again. A copy of a folder stays finished.
+
+    Args:
+        parts: what else was asked for, where one folder may hold more or less.
     """
     mark = folder / FINISHED
-    return mark.exists() and mark.read_text() == fingerprint(pair_weights(config.pair))
+    return mark.exists() and mark.read_text() == fingerprint(pair_weights(config.pair), *parts)
 
 
-def mark_finished(folder: Path, config: Config) -> None:
+def mark_finished(folder: Path, config: Config, *parts: Any) -> None:
     """Mark the run in this folder as finished."""
-    write_text(folder / FINISHED, fingerprint(pair_weights(config.pair)))
+    write_text(folder / FINISHED, fingerprint(pair_weights(config.pair), *parts))
 
 
 def check_same(folder: Path, config: Config) -> None:

@@ -1,6 +1,10 @@
 """Fixtures: a tiny random pair in diffusers' own format, so that tests need neither weights nor network."""
 
+import errno
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,6 +130,34 @@ def obclip(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
         return Run(code, out, err)
 
     return call
+
+
+READ_ONLY: list[Path] = []
+
+
+def _as_read_only(event: str, arguments: tuple[object, ...]) -> None:
+    """What Python reports of every file that is opened, made or removed; root may write whatever a mode says."""
+    if not READ_ONLY or event not in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime"):
+        return
+    path, writes = (
+        arguments[0],
+        event != "open" or bool(int(str(arguments[2])) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)),
+    )
+    if writes and isinstance(path, str | os.PathLike) and Path(path).absolute().is_relative_to(READ_ONLY[-1]):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
+sys.addaudithook(_as_read_only)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing can be written below a folder, by whatever call."""
+    READ_ONLY.append(folder)
+    try:
+        yield
+    finally:
+        READ_ONLY.clear()
 
 
 class Run:

@@ -88,24 +88,29 @@ def _play(
     language_model: str | None,
 ) -> "pd.DataFrame":
     """Record the schemes and try the attacks; one row a pair of them."""
+    from obclip_cli import runs
     from obclip_cli.attacks import ATTACKS
     from obclip_cli.attacks.corpus import read_corpus
     from obclip_cli.game.run import Arena, check_attack, run_matrix, schemes_of, users_for
     from obclip_cli.report.progress import progress_bars
-    from obclip_cli.runs import check_writable
 
     names = [check_attack(name)] if name else list(ATTACKS)
-    if corpus is not None:
-        read_corpus(corpus)  # before anything is loaded
+    texts = None if corpus is None else read_corpus(corpus)  # before anything is loaded
     users = users_for(config, repeats=REPEATS, others=OTHERS)
     folder = output or Path("results/attack") / _folder_name(config, users)
+    runs.check_same(folder, config)
+    asked = names, schemes, texts, language_model
+    if runs.is_finished(folder, config, asked):
+        return runs.read_table(folder / "scores.csv")
     arena = Arena(
         config, users=users, answered=ANSWERED, published=PUBLISHED, corpus=corpus, language_model=language_model
     )
     chosen = schemes_of(arena, schemes, config.privacy.lambda_)
-    check_writable(folder)
+    runs.check_writable(folder)
     with progress_bars() as bar:
-        return run_matrix(arena, chosen, names, folder, bar)
+        run_matrix(arena, chosen, names, folder, bar)
+    runs.mark_finished(folder, config, asked)
+    return runs.read_table(folder / "scores.csv")
 
 
 def _folder_name(config: Config, users: "Users") -> str:
@@ -120,11 +125,12 @@ def _detection(file: Path | None, taxonomy_name: str, config: Config) -> "pd.Dat
     from obclip_cli.prompts.detect import records
     from obclip_cli.prompts.detect_transformer import load_detector
     from obclip_cli.prompts.taxonomy import load_taxonomy
+    from obclip_cli.report.progress import watched
 
     if file is None:
         raise UserError("detection needs labelled prompts: obclip attack detection --file prompts.jsonl")
     taxonomy, find = load_taxonomy(taxonomy_path(taxonomy_name)), load_detector(config.privacy.detector)
-    return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy))
+    return detection_scores(file, lambda prompt: records(find(prompt, taxonomy), taxonomy), watched)
 
 
 def show(table: "pd.DataFrame") -> None:

@@ -62,10 +62,9 @@ def evaluate(
     from obclip_cli.evaluation.blocks import blocks_of
     from obclip_cli.evaluation.methods import baselines_and_obclip
     from obclip_cli.evaluation.score import is_first
-    from obclip_cli.evaluation.store import RunFolder, run_name
+    from obclip_cli.evaluation.store import run_name
     from obclip_cli.report.progress import progress_bars
     from obclip_cli.report.tables import show_table
-    from obclip_cli.runs import check_writable
 
     if config.experiment is None:
         methods = baselines_and_obclip(config, points, {one.hybrid.switch_point: one.cache for one in at})
@@ -74,8 +73,6 @@ def evaluate(
         block = blocks_of(config)[0]
         config, methods = block.config, block.methods
     folder = output or Path("results/eval") / run_name(config, methods)
-    if not RunFolder(folder, config, methods).is_finished:
-        check_writable(folder)
     with progress_bars() as bar:
         table, images, samples = score.run_benchmark(config, methods, folder, bar)
     if not is_first():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from obclip_cli.device.client import Picture
     from obclip_cli.prompts.reading import Reading
 
-MANY = 200  # prompts; reading fewer takes no time to speak of
 EPILOG = """
 Examples:
 
@@ -135,10 +133,10 @@ def read_all(prompts: list[tuple[str, str]], config: Config) -> list["Reading"]:
     from obclip_cli.prompts import learnt
     from obclip_cli.prompts.decoys import fewest
     from obclip_cli.prompts.reading import read_for
+    from obclip_cli.report.progress import watched
 
     readings = []
-    many = track(prompts, "reading", console=Console(stderr=True), disable=len(prompts) < MANY, transient=True)
-    for prompt, where in many:
+    for prompt, where in watched(prompts):
         try:
             readings.append(read_for(prompt, config))
             fewest(readings[-1].n, config.privacy.lambda_)  # refuses a lambda that this N does not allow

@@ -92,6 +92,7 @@ def profile(
         _paper(output, as_json)
         return
     from obclip_cli.cost.profile import profile_pair
+    from obclip_cli.runs import check_writable
 
     config = o.compose_from(overrides, pair=pair, switch_point=switch_point)
     if show_config:
@@ -102,6 +103,8 @@ def profile(
 
         profile_wire(config, output or Path("results/wire"))
         return
+    if output is not None and (latency or not output.exists()):
+        check_writable(output)
     facts = profile_pair(config, candidates)
     if latency:
         from obclip_cli.cost import latency as measured
@@ -135,16 +138,17 @@ def _write(config: Config, facts: dict[str, Any], candidates: int, folder: Path)
     from obclip_cli.cost.profile import savings_of
     from obclip_cli.report.plots import plot_savings
     from obclip_cli.report.tables import write_table
-    from obclip_cli.runs import check_writable
 
-    check_writable(folder)
+    content = json.dumps(facts, indent=1) + "\n"
+    if (folder / "profile.json").exists() and (folder / "profile.json").read_text(encoding="utf-8") == content:
+        return
     runs.start(folder, config)
     title = _title(facts)
     write_table(pd.DataFrame(facts["rows"]), folder / "costs", caption=title)
-    runs.write_text(folder / "profile.json", json.dumps(facts, indent=1) + "\n")
     steps = savings_of(config, candidates)
     write_table(steps, folder / "per_step", caption=f"{title}; G multiply-accumulates a step, and what each part saves")
     plot_savings({title: steps}, folder / "per_step.png")
+    runs.write_text(folder / "profile.json", content)  # last: where it is there, all is
 
 
 def _paper(output: Path | None, as_json: bool) -> None:

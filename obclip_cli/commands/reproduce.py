@@ -75,7 +75,8 @@ def reproduce(
         shown = [plain(config) | {"experiment": config.experiment} for config in configs]
         typer.echo("---\n".join(OmegaConf.to_yaml(config) for config in shown), nl=False)
         return
-    check_writable(folder)
+    if not folder.exists():  # what is finished in one is read, also from a disk that nothing can be written to
+        check_writable(folder)
     if pair != EMBEDDED and not leave_out:
         _ask(configs, data, agreed=yes)
     with experiment_bars(names) as display:

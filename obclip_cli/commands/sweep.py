@@ -46,22 +46,26 @@ def sweep(
     if not asked:
         raise UserError("nothing is swept; give a setting several values, as in: obclip sweep -k 0,5,10")
     from obclip_cli.evaluation import sweep as sweeping
-    from obclip_cli.runs import check_writable, fingerprint
+    from obclip_cli.runs import FINISHED, check_writable, fingerprint, write_text
 
     if show_config:
         o.print_config(sweeping.first_combination(asked))
         return
     folder = output or Path("results/sweeps") / fingerprint(sweeping.settings_of(asked))
     checked = sweeping.checked_overrides(asked)
-    check_writable(folder)
-    sweeping.begin(folder, asked)
-    try:
-        sweeping.run(checked, folder)
-    except KeyboardInterrupt:  # what was finished is shown
-        _report(folder, asked, as_json=as_json, stopped=True)
-        raise
+    mark = sweeping.identity(asked, checked)
+    if not (finished := sweeping.is_finished(folder, mark)):
+        check_writable(folder)
+        sweeping.begin(folder, asked)
+        try:
+            sweeping.run(checked, folder)
+        except KeyboardInterrupt:  # what was finished is shown
+            _report(folder, asked, as_json=as_json, stopped=True)
+            raise
     if _report(folder, asked, as_json=as_json):
         raise typer.Exit(1)
+    if not finished:
+        write_text(folder / FINISHED, mark)
 
 
 def _report(folder: Path, asked: list[str], *, as_json: bool, stopped: bool = False) -> int:

@@ -9,10 +9,12 @@ import pandas as pd
 import torch
 from accelerate import PartialState
 
+from obclip_cli import runs
 from obclip_cli.compose import compose_config, overrides_for
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
+from obclip_cli.diffusion.schedule import schedule_in_words
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.extractors import find_extractor, load_extractor
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
@@ -123,6 +125,7 @@ class _Evaluation:
     def complete(self) -> None:
         """Generate the missing images, then score all of them."""
         sharing = processes()
+        runs.check_writable(self.run.folder)
         dataset = load_dataset(self.config.dataset)
         taxonomy = load_taxonomy(taxonomy_path(self.config.pair.taxonomy))
         hidden = hide_all(dataset.samples(self.config.seed), self.config.privacy, taxonomy)
@@ -130,7 +133,8 @@ class _Evaluation:
         if sharing.is_main_process:
             self._check_scoring(dataset)
             pair = load_pair(self.config)
-            self.run.start(hidden.samples, hidden.left_out)
+            schedule = schedule_in_words(self.config.pair, pair.device.scheduler)
+            self.run.start(hidden.samples, hidden.left_out, schedule)
             scored = self._scored()
         sharing.wait_for_everyone()
         if not sharing.is_main_process:
@@ -159,9 +163,12 @@ class _Evaluation:
         return _Scoring(dataset, extractor, reference_features(dataset.references(self.config.seed), extractor))
 
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
-        """This process's share of the missing images, in whole batches, so that sharing changes no image."""
-        count, images = len(hidden.samples), self.run.images
-        size = min(samples_at_once(pair), -(-count // sharing.num_processes))
+        """This process's share of the missing images, in whole batches.
+
+        Batches are those of one process, however many there are: neither sharing nor resuming with another number of
+        processes changes an image.
+        """
+        count, images, size = len(hidden.samples), self.run.images, samples_at_once(pair)
         batches = list(outstanding(count, self.run.methods, lambda name, place: images[name].has(place), size))
         share = batches[sharing.process_index :: sharing.num_processes]
         rows = sum(step_rows(pair, work, hidden.samples, hidden.sets) for work in share)

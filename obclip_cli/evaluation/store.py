@@ -62,11 +62,12 @@ class RunFolder:
         """Whether all scores are stored and come from the weights that are present now."""
         return (self.folder / "scores.csv").exists() and runs.is_finished(self._mark_folder, self.config)
 
-    def start(self, samples: list[Sample], left_out: Mapping[str, str]) -> None:
+    def start(self, samples: list[Sample], left_out: Mapping[str, str], schedule: str) -> None:
         """Write the run's configuration, methods and prompts.
 
         Args:
             left_out: prompts that no method is run on, and why.
+            schedule: whose schedule each side runs on, in words.
 
         Raises:
             UserError: the run was begun with other prompts.
@@ -75,7 +76,7 @@ class RunFolder:
         path = self.folder / "samples.json"
         if path.exists() and runs.read_json(path) != described:
             raise UserError(f"{self.folder} holds a run of other prompts: the dataset has changed; {ELSEWHERE}")
-        runs.start(self.folder, self.config)
+        runs.start(self.folder, self.config, schedule=schedule)
         runs.write_text(self.folder / "methods.json", _as_json(self._described))
         runs.write_text(path, _as_json(described))
 

@@ -43,6 +43,19 @@ def settings_of(overrides: list[str]) -> list[str]:
     return [override for override in overrides if not is_hydras(override)]
 
 
+def identity(asked: list[str], checked: list[str]) -> str:
+    """What the mark of a finished sweep holds: its settings, and the weights of every pair in it."""
+    options = [values for override in checked if (values := values_of(override))]
+    pairs = itertools.product(*(v if v[0].startswith(("pair", "model@")) else v[:1] for v in options))
+    return runs.fingerprint(settings_of(asked), [runs.pair_weights(compose_config(one).pair) for one in pairs])
+
+
+def is_finished(folder: Path, mark: str) -> bool:
+    """Whether the folder holds this sweep with all of its runs."""
+    path = folder / runs.FINISHED
+    return path.exists() and path.read_text() == mark
+
+
 def run(checked: list[str], folder: Path) -> None:
     """Run every combination. A job that fails says so in its `job.json` and stops no other.
 
@@ -64,6 +77,8 @@ def checked_overrides(overrides: list[str]) -> list[str]:
     """
     said = [normalise_override(override) for override in overrides]
     options = [values for override in said if (values := values_of(override))]
+    number = math.prod(map(len, options))
+    require(number <= MOST_VALUES, f"these are {number:,} combinations; sweep over at most {MOST_VALUES:,}")
     first = [values[0] for values in options]
     for place, values in enumerate(options):
         for value in values:
@@ -76,9 +91,8 @@ def checked_overrides(overrides: list[str]) -> list[str]:
 
 def _check_combinations(options: list[list[str]]) -> None:
     swept = {value for values in options if len(values) > 1 for value in values}
-    number, impossible = math.prod(map(len, options)), {}
-    require(number <= MOST_VALUES, f"these are {number:,} combinations; sweep over at most {MOST_VALUES:,}")
-    for combination in itertools.product(*options):
+    combinations, impossible = list(itertools.product(*options)), {}
+    for combination in combinations:
         try:
             compose_config(combination)
         except UserError as error:
@@ -92,7 +106,7 @@ def _check_combinations(options: list[list[str]]) -> None:
     rest = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
     hint = " (cache=paper chooses r and s by k)" if "cache." in "".join(named) else ""
     raise UserError(
-        f"{len(named)} of {number} combinations cannot be, and nothing was run: "
+        f"{len(named)} of {len(combinations)} combinations cannot be, and nothing was run: "
         f"{'; '.join(named[:SHOWN])}{rest}; leave them out{hint}"
     )
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,19 @@ import pandas as pd
 from obclip_cli.errors import UserError
 
 Label = tuple[int, int, str, str]  # start, end, attribute, value
+Labelled = list[tuple[str, set[Label]]]
 FIELDS = ("start", "end", "attribute", "value")
 
 
-def detection_scores(path: Path, find: Callable[[str], list[dict[str, Any]]]) -> pd.DataFrame:
+def detection_scores(
+    path: Path, find: Callable[[str], list[dict[str, Any]]], watched: Callable[[Labelled], Iterable[Any]] = iter
+) -> pd.DataFrame:
     """Compare found spans with labelled ones; a span counts if start, end, attribute and value are all right.
 
     Args:
         path: one JSON object a line: prompt, spans [{start, end, text, attribute, value}].
         find: prompt -> such spans, as `detect.records` gives them. A prompt that it refuses counts as nothing found.
+        watched: shows how many prompts were gone through.
 
     Returns:
         One row for each attribute and one named "all": labelled, found, correct, precision, recall, f1.
@@ -28,7 +32,8 @@ def detection_scores(path: Path, find: Callable[[str], list[dict[str, Any]]]) ->
     Raises:
         UserError: the file cannot be read, or a line of it; the message names the line.
     """
-    pairs = [(wanted, _found(find, prompt)) for prompt, wanted in _read(path)]
+    prompts = list(_read(path))  # to the last line, before any is looked into
+    pairs = [(wanted, _found(find, prompt)) for prompt, wanted in watched(prompts)]
     names = sorted({label[2] for both in pairs for labels in both for label in labels})
     rows = [_row(name, [(_of(name, wanted), _of(name, got)) for wanted, got in pairs]) for name in names]
     return pd.DataFrame([*rows, _row("all", pairs)])

@@ -35,13 +35,21 @@ def warning(prompt: str, pair: PairConfig) -> str | None:
     if not (strange := unlearnt(prompt, pair)):
         return None
     roles = roles_of(pair)
-    slips = [role for word in strange for role in difflib.get_close_matches(word, roles, n=1, cutoff=ALIKE)]
-    nearest = f"the nearest role is {slips[0]}" if slips else "such as firefighter, teacher or in manual wheelchair"
+    near = next(filter(None, (nearest_role(word, roles) for word in strange)), None)
+    nearest = f"the nearest role is {near}" if near else "such as firefighter, teacher or in manual wheelchair"
     words = ", ".join(f'"{word}"' for word in strange)
     return (
         f"{pair.name} draws emoji people in {len(roles)} roles and has not learnt {words}: expect a shape without "
         f"meaning ({nearest}; `obclip models list` names all)"
     )
+
+
+def nearest_role(word: str, roles: list[str]) -> str | None:
+    """The role that a word is likely a slip of, or one that people call so (words/roles.yaml): a physician."""
+    slips = difflib.get_close_matches(word, roles, n=1, cutoff=ALIKE)
+    forms = {word, word.removesuffix("s")}
+    named = (role for role, words in english.word_lists("roles").items() if role in roles and forms & {*words.split()})
+    return next(iter(slips), None) or next(named, None)
 
 
 @lru_cache

@@ -1,8 +1,9 @@
 """The progress display of long work, on standard error."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -14,9 +15,18 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    track,
 )
 
+T = TypeVar("T")
+
 ProgressBar = Callable[[str, int], Callable[[int], None]]
+MANY = 200  # prompts; reading fewer takes no time to speak of
+
+
+def watched(prompts: list[T]) -> Iterable[T]:
+    """The prompts of a file one by one, with a bar where they are many."""
+    return track(prompts, "reading", console=Console(stderr=True), disable=len(prompts) < MANY, transient=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from obclip_cli import runs
-from obclip_cli.config import Config
+from obclip_cli.config import Config, plain
 from obclip_cli.cost.macs import run_macs
 from obclip_cli.cost.profile import architecture_of
 from obclip_cli.data import Sample
@@ -91,7 +91,9 @@ def score(block: Block, folder: Path, progress: ProgressBar, finish: Finish = la
     place = block.run(folder, missing)
     table = _counted(block)
     if missing:
-        runs.start(place, block.config)
+        if not runs.is_finished(place, block.config, plain(block.config)):  # runs of several settings share it
+            runs.start(place, block.config)
+            runs.mark_finished(place, block.config, plain(block.config))
         return Scored(table, place, missing)
     scores, images, samples = run_benchmark(block.config, block.methods, place, progress)
     if not runs.is_finished(place, block.config):

@@ -15,7 +15,7 @@ Verdicts = Callable[[str, str], pd.Series]
 @pytest.fixture(scope="session")
 def arena(tiny_pair: list[str]) -> Arena:
     config = compose_config([*tiny_pair, "hybrid.steps=4", "hybrid.switch_point=1"])
-    return Arena(config, users=users_for(config, repeats=3, others=4), answered=20, published=10)
+    return Arena(config, users=users_for(config, repeats=3, others=4), answered=20)
 
 
 @pytest.fixture(scope="session")

@@ -216,15 +216,15 @@ def test_truncated_messages_are_refused(served: Served, share: float) -> None:
     assert served.post(message[: int(len(message) * share)]).status_code == 422
 
 
-def test_300_byte_flips_never_break_the_server(served: Served) -> None:
+def test_100_byte_flips_never_break_the_server(served: Served) -> None:
     message, chance, seen = request().to_bytes(), random.Random(7), Counter[int]()
     with httpx2.Client(base_url=served.url, headers=BYTES, timeout=60) as client:
-        for _ in range(300):
+        for _ in range(100):
             flipped = bytearray(message)
             flipped[chance.randrange(len(message))] ^= 1 << chance.randrange(8)
             seen[client.post("/denoise", content=bytes(flipped)).status_code] += 1
     assert set(seen) <= {200, 422}, seen
-    assert seen[422] > 30
+    assert seen[422] > 10
 
 
 def test_oversize_bodies(served: Served) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import Run, assert_one_line_error
+from tests.conftest import Run, assert_one_line_error, read_only
 
 Obclip = Callable[..., Run]
 
@@ -20,8 +20,13 @@ def test_one_attack_on_two_schemes(obclip: Obclip, tiny_pair: list[str], tmp_pat
     assert (rows["own-first"]["verdict"], rows["all"]["verdict"]) == ("LEAK", "within the bound")
     assert rows["own-first"]["planted_for"] == "position" and rows["all"]["success"] == pytest.approx(0.1)
     names = {"config.yaml", "environment.json", "scores.csv", "own-first", "all"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+    assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == names
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 2
+    small = ["hybrid.steps=4", "hybrid.switch_point=1", "--json"]
+    with read_only(tmp_path):  # what is finished is shown from there; what is not is refused
+        assert obclip(*arguments, *small).out == run.out
+        assert_one_line_error(obclip(*arguments, *small, "--scheme", "bucket"), "Read-only file system", "-o")
+    assert_one_line_error(obclip(*arguments, *small, "seed=1"), "seed=0, not 1", "-o")
 
 
 @pytest.mark.parametrize(

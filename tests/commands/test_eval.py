@@ -1,6 +1,5 @@
 """`obclip eval` on a tiny random pair, scored by the packaged judge."""
 
-import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from obclip_cli.evaluation import score
 from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.evaluation.store import run_name
-from tests.conftest import Run, assert_one_line_error
+from tests.conftest import Run, assert_one_line_error, read_only
 from tests.data.test_coco import make_coco
 
 Obclip = Callable[..., Run]
@@ -24,7 +23,7 @@ FAST = ["hybrid.steps=5", "hybrid.switch_point=2", "dataset.limit=4"]
 
 
 def test_emoji_writes_table_plot_images_and_the_run_behind_them(
-    obclip: Obclip, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
     run = obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 0, run.err
@@ -56,13 +55,7 @@ def test_emoji_writes_table_plot_images_and_the_run_behind_them(
     assert "FID and KID of 4 images mean nothing" in run.out and "cloud_gmacs: of a whole request" in run.out
     # A finished run is shown from a disk that nothing can be written to, and drawn where something can.
     (tmp_path / "images.png").unlink()
-    with monkeypatch.context() as patch:
-
-        def read_only(*_: object, **__: object) -> None:
-            raise OSError(errno.EROFS, "Read-only file system")
-
-        patch.setattr(Path, "write_bytes", read_only)
-        patch.setattr("tempfile.TemporaryFile", read_only)
+    with read_only(tmp_path):
         again = obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST)
     assert again.code == 0 and again.out == run.out and "warning: cannot write" in again.err
     assert obclip("eval", "--dataset", "emoji", "-o", str(tmp_path), *tiny_pair, *FAST).out == run.out

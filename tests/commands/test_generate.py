@@ -16,8 +16,9 @@ from PIL import Image
 from obclip_cli.compose import compose_config
 from obclip_cli.device.client import Client
 from obclip_cli.pipeline import ObCLIPPipeline
-from obclip_cli.prompts.learnt import warning
-from tests.conftest import Run, assert_one_line_error
+from obclip_cli.prompts.english import word_lists
+from obclip_cli.prompts.learnt import roles_of, warning
+from tests.conftest import Run, assert_one_line_error, read_only
 
 PROMPT = "a woman firefighter with dark skin"
 FAST = ["hybrid.steps=4", "hybrid.switch_point=2"]
@@ -37,6 +38,7 @@ def test_one_prompt_writes_image_sheet_and_summary(obclip: Obclip, tiny_pair: li
     for words in ("10 candidates", "bytes up", "GMAC", "image.png", "loading", "decoded in", "--no-sheet", "thread"):
         assert words in run.out
     assert "comparison_seconds" not in facts
+    assert facts["schedule"] == "both sides run on one schedule"
 
 
 def test_sheet_comparison_and_enlarged_copy_are_made_where_they_are_wanted(
@@ -61,7 +63,8 @@ def test_a_finished_image_is_read_and_another_run_is_refused(
     assert obclip(*asked).code == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(ObCLIPPipeline, "from_config", None)  # no model is loaded for it
-    again = obclip(*asked)
+    with read_only(tmp_path):
+        again = obclip(*asked)
     assert again.code == 0 and "image.png" in again.out and "only read" in again.err
     for other, words in (
         (["-k", "1"], ["hybrid.switch_point=2", "-o"]),
@@ -180,6 +183,8 @@ def test_every_candidates_image_is_foretold_at_the_hand_over(tiny_pair: list[str
         ("portrait of an elderly man", ['"portrait", "elderly"', "roles"]),
         ("a dog", ['"dog"', "obclip models list"]),
         ("a woman firefigther", ["the nearest role is firefighter"]),
+        ("an old physician with dark skin", ['"physician"', "the nearest role is health worker"]),
+        ("a queen and two wizards", ["the nearest role is princess"]),
         ("a woman firefighter with dark skin, Noto style", None),
         ("a man", None),
     ],
@@ -189,6 +194,8 @@ def test_a_prompt_that_mini_has_not_learnt_is_told(prompt: str, words: list[str]
     assert (told is None) == (words is None), told
     assert all(word in (told or "") for word in words or [])
     assert warning(prompt, compose_config(["pair=sdxl-koala"]).pair) is None
+    roles = roles_of(compose_config().pair)
+    assert {*word_lists("roles")} <= {*roles}  # every role of the list is one that mini knows
 
 
 def test_json_prints_the_summary_and_nothing_else(obclip: Obclip, tiny_pair: list[str], tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_check_shows_what_both_models_are(obclip: Obclip, folders: dict[str, Pat
         assert words in run.out
     facts = json.loads(obclip("models", "check", "sd14-bksdm-tiny", "--json", *paths).out)
     assert facts["cloud"]["scheduler"] == facts["device"]["scheduler"] == "DPMSolverMultistepScheduler"
+    assert facts["schedule"] in " ".join(run.out.split())
     assert facts["cloud"]["unet_parameters"] > facts["device"]["unet_parameters"]
     assert facts["cloud"]["as_in_architecture"] is False  # tiny, unlike the pair's own
 

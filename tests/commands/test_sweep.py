@@ -12,7 +12,7 @@ import yaml
 
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.sweep import begin, checked_overrides
-from tests.conftest import Run, assert_one_line_error
+from tests.conftest import Run, assert_one_line_error, read_only
 
 Obclip = Callable[..., Run]
 FAST = ["hybrid.steps=4", "dataset.limit=3"]
@@ -21,7 +21,7 @@ FAST = ["hybrid.steps=4", "dataset.limit=3"]
 def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
     obclip: Obclip, tiny_pair: list[str], tmp_path: Path
 ) -> None:
-    swept = ["hybrid.switch_point=0,2,4", "cache=none,paper", "dataset.root=package:mini/weights/reference,nowhere"]
+    swept = ["hybrid.switch_point=0,2", "cache=none,paper", "dataset.root=package:mini/weights/reference,nowhere"]
     run = obclip("sweep", *swept, "-o", str(tmp_path), *tiny_pair, *FAST)
     assert run.code == 1, run.err  # there is no such folder
     table = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
@@ -32,11 +32,9 @@ def test_one_table_and_one_plot_over_all_runs_also_when_some_failed(
         (0, "paper", "ObCLIP, k=0"),
         (2, "none", "ObCLIP, k=2"),
         (2, "paper", "ObCLIP, k=2, paper"),
-        (4, "none", "ObCLIP, k=4"),
-        (4, "paper", "ObCLIP, k=4, paper"),
     ]
     text = (tmp_path / "table.md").read_text()
-    for lost in (0, 4):
+    for lost in (0, 2):
         failed = f"hybrid.switch_point={lost} cache=paper dataset.root=nowhere"
         assert failed in text and failed in run.err
     assert "no captions.csv" in run.err and "Traceback" not in run.err
@@ -85,6 +83,9 @@ def test_where_all_runs_failed_the_first_reason_is_told_and_the_sweep_may_be_cor
     assert "captions.csv" not in refused.err  # nothing of the sweep before
     corrected = obclip("sweep", *asked)
     assert corrected.code == 0 and "failed" not in corrected.err
+    with read_only(tmp_path):  # what is finished is shown from there
+        again = obclip("sweep", *asked)
+    assert again.code == 0 and again.out == corrected.out
 
 
 def test_combinations_that_cannot_be_are_named_before_anything_runs(obclip: Obclip, tmp_path: Path) -> None:
@@ -133,7 +134,6 @@ def test_ctrl_c_shows_what_was_finished_and_nothing_of_failures(
         (["seed=range(0,0)"], ["seed=range(0,0)", "has no values"]),
         (["seed=range(0,900)", "-k", "0,5"], ["1,800 combinations"]),
         ([], ["nothing is swept"]),
-        (["seed=range(0,0)"], ["seed=range(0,0) has no values"]),
         (["seed=range(0,10000000)"], ["more than 1000 values"]),
         (["hybrid.steps=${foo}"], ["${foo}"]),
         (["cloud.server=a#b,c"], ["cannot be read", "double quotes"]),
@@ -211,32 +211,29 @@ def test_a_corrected_sweep_takes_the_folder_of_one_that_made_nothing(tmp_path: P
         begin(tmp_path, ["seed=0,2"])
 
 
+RAY = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("plugin", "settings"),
-    [
-        ("joblib", ["hydra.launcher.n_jobs=2"]),
-        ("submitit", []),
-        ("ray", ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]),
-    ],
-)
+@pytest.mark.parametrize("plugins", [{"joblib": ["hydra.launcher.n_jobs=2"], "submitit": []}, {"ray": RAY}])
 def test_launchers_give_what_one_process_gives(
     obclip: Obclip,
     tiny_pair: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    plugin: str,
-    settings: list[str],
+    plugins: dict[str, list[str]],
 ) -> None:
-    if importlib.util.find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
-        pytest.skip(f"hydra-{plugin}-launcher is not installed (pip install 'obclip[cluster]')")
+    for plugin in plugins:
+        if importlib.util.find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+            pytest.skip(f"hydra-{plugin}-launcher is not installed (pip install 'obclip[cluster]')")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     arguments = ["sweep", "hybrid.switch_point=1,2", *tiny_pair, *FAST]
     assert obclip(*arguments, "-o", str(tmp_path / "basic")).code == 0
-    run = obclip(*arguments, f"hydra/launcher={plugin}", *settings, "-o", str(tmp_path / plugin))
-    assert run.code == 0, run.err
-    tables = [pd.read_csv(tmp_path / name / "table.csv") for name in ("basic", plugin)]
-    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
+    for plugin, settings in plugins.items():
+        run = obclip(*arguments, f"hydra/launcher={plugin}", *settings, "-o", str(tmp_path / plugin))
+        assert run.code == 0, run.err
+        tables = [pd.read_csv(tmp_path / name / "table.csv") for name in ("basic", plugin)]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-3)
 
 
 def test_a_sweep_of_an_experiment_scores_its_methods_in_every_job(

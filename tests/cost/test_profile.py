@@ -11,7 +11,7 @@ from obclip_cli.compose import compose_config
 from obclip_cli.cost.macs import steps_macs
 from obclip_cli.cost.profile import profile_pair, savings
 from obclip_cli.diffusion.architectures import load_architecture
-from tests.conftest import Run, assert_one_line_error
+from tests.conftest import Run, assert_one_line_error, read_only
 
 PARTS = ["attention cache", "block skip", "pivot attention", "shared first step"]
 
@@ -66,8 +66,11 @@ def test_no_candidates_is_an_error(obclip: Callable[..., Run]) -> None:
 
 
 def test_a_folder_gets_tables_and_the_stack_of_each_step(obclip: Callable[..., Run], tmp_path: Path) -> None:
-    run = obclip("profile", "-N", "2", "cache=paper_k10", "-o", str(tmp_path / "costs"))
+    asked = ["profile", "-N", "2", "cache=paper_k10", "-o", str(tmp_path / "costs")]
+    run = obclip(*asked)
     assert run.code == 0, run.err
+    with read_only(tmp_path):
+        assert obclip(*asked).out == run.out
     written = {path.name for path in (tmp_path / "costs").iterdir()}
     tables = {f"{name}.{kind}" for name in ("costs", "per_step") for kind in ("csv", "md", "tex")}
     tables |= {"per_step.png", "per_step.svg"}

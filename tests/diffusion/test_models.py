@@ -140,6 +140,17 @@ def test_different_latent_spaces_are_refused(checkpoints: dict[str, Path]) -> No
         check_same_latent_space(device, tiny_pipeline(1, mid_block=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("shift_factor", 0.1), ("latents_mean", [0.5, 0, 0, 0]), ("latents_std", [2.0, 1, 1, 1])]
+)
+def test_autoencoders_of_other_statistics_are_refused(name: str, value: float | list[float]) -> None:
+    cloud, device = tiny_pipeline(1, mid_block=True), tiny_pipeline(2, mid_block=False)
+    check_same_latent_space(cloud, device)
+    cloud.vae.register_to_config(**{name: value})
+    with pytest.raises(UserError, match=f"autoencoder {name.replace('_', ' ')}: cloud .*, device None"):
+        check_same_latent_space(cloud, device)
+
+
 @pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model.safetensors", "vae/config.json"])
 def test_a_broken_file_is_one_line(part: str, tmp_path: Path) -> None:
     folder = save_tiny("bksdm-tiny", tmp_path / "model", seed=0)

@@ -11,7 +11,7 @@ from diffusers import DiffusionPipeline
 
 from obclip_cli.config import HybridConfig
 from obclip_cli.diffusion.models import SCHEDULERS
-from obclip_cli.diffusion.pairs import compose_pair
+from obclip_cli.diffusion.pairs import compose_pair, inspect_pair
 from obclip_cli.diffusion.schedule import noise_levels, schedule_in_words, share_schedule
 from obclip_cli.errors import UserError
 from obclip_cli.pipeline import load_pipelines
@@ -99,3 +99,5 @@ def test_repositories_of_two_schedules_are_one_pair(tmp_path: Path) -> None:
     pair = compose_pair("mini", [f"pair.{name}.path={tmp_path / name}" for name in ("cloud", "device")])
     cloud, device = load_pipelines(pair)
     assert cloud.scheduler.config.use_karras_sigmas and at_hand_over(cloud) == at_hand_over(device)
+    said = "the device runs on the cloud's schedule (use_karras_sigmas True, its own is False)"
+    assert inspect_pair(pair)["schedule"] == schedule_in_words(pair, device.scheduler) == said

@@ -22,8 +22,11 @@ SMALLER = {
     "generate": FEW_STEPS,
     "eval --limit": FEW_STEPS,
     "eval --dataset": ["hybrid.steps=10", "--limit", "2"],
+    "attack --all": ["--scheme", "all", *FEW_STEPS],
     "sweep": ["hybrid.steps=10"],
+    "profile --latency": ["--repeats", "1", "-N", "2"],
 }
+ANY_PAIR = ("sweep", "attack --all", "reproduce table3")  # run with a tiny one; the others take mini
 SLOW = ("eval", "sweep", "attack --all", "profile --latency", "reproduce table3", "reproduce --pair")
 LACKING = {  # what is downloaded first, and what is said without it
     "eval --dataset coco": "dataset.root",
@@ -51,13 +54,13 @@ def smaller(line: str) -> list[str]:
     ],
 )
 def test_every_obclip_line_runs(
-    obclip: Callable[..., Run], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    obclip: Callable[..., Run], line: str, tiny_pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     labelled = '{"prompt": "an old man", "spans": [{"start": 3, "end": 6, "attribute": "age", "value": "old"}]}\n'
     (tmp_path / "labelled.jsonl").write_text(labelled)
-    run = obclip(*smaller(line))
+    run = obclip(*smaller(line), *(tiny_pair if line.startswith(ANY_PAIR) else []))
     needed = next((words for start, words in LACKING.items() if line.startswith(start)), None)
     if needed is not None:
         assert_one_line_error(run, needed)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -276,8 +277,34 @@ def test_two_processes_share_the_prompts_and_give_the_same_scores(
     assert sorted(images_in(one)) == sorted(images_in(two))
 
 
+def test_another_number_of_processes_resumes_to_the_images_of_one(
+    config: Config, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two processes makes its share, of batches that are those of one; one process makes the rest."""
+
+    calls = iter(range(2))  # the folder has begun; the share is made
+
+    def wait() -> None:
+        if next(calls):
+            raise KeyboardInterrupt
+
+    first = SimpleNamespace(num_processes=2, process_index=0, is_main_process=True, wait_for_everyone=wait)
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "processes", lambda: first)
+        with pytest.raises(KeyboardInterrupt):
+            score(config, tmp_path)
+    mine = [0, 1, 4, 5]  # cloud.batch=4: two samples with guidance
+    assert [*images_in(tmp_path)] == [
+        f"images/{name}/{at:06d}.png" for name in ("cloud-only", "ours-k-2") for at in mine
+    ]
+    score(config, tmp_path)
+    for name in images_in(finished):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
+
+
 def test_what_a_run_needs_to_be_found_again_is_in_its_folder(config: Config, finished: Path) -> None:
     found = RunFolder(finished, config, METHODS)
+    assert json.loads((finished / "environment.json").read_text())["schedule"] == "both sides run on one schedule"
     assert found.is_finished and len(found.samples) == 6 and found.left_out == {}
     assert found.samples[0].labels["gender"] in ("male", "female")
 

@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from obclip_cli.attacks.corpus import CAPTIONS, PROMPTS, read_corpus
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.main import run
 from obclip_cli.reproduction.claims import Claim, contrast_claims
 from obclip_cli.reproduction.experiment import module_of
 
-SMALL = {"rounds": 1, "answered": 20, "published": 10, "made": 10, "images": 10, "most_queries": 4}  # of the games
+SMALL = {"rounds": 1, "answered": 20, "published": 3, "made": 3, "images": 10, "most_queries": 4}  # of the games
+SMALL |= {"lambdas": "[0.1,0.9]", "sweep_templates": 3, "templates": 4, "repeats": 3, "others": 4}
 FAST = ["hybrid.steps=12", "dataset.limit=3", *(f"++experiment.plays.{key}={size}" for key, size in SMALL.items())]
 FEW = {"few": 1, "guidance": "[2]", "peers": "[]", "choice.prompts": 1, "counted_for": 3, "growth.candidates": "[2,3]"}
 FEW |= {"strengths": "[0.9,0.6]"}
@@ -50,9 +52,13 @@ class Reproduced:
 @pytest.fixture(scope="session")
 def reproduced(tiny_pair: list[str], shared_folder: Path) -> Reproduced:
     """`obclip reproduce` of everything; of several test processes the first one runs it."""
-    folder, overrides = shared_folder / "reproduced", [*tiny_pair, *FAST]
+    corpora = {name: shared_folder / f"{name}.txt" for name in ("captions", "prompts")}
+    texts = [f"++experiment.plays.corpora.{name}={path}" for name, path in corpora.items()]
+    folder, overrides = shared_folder / "reproduced", [*tiny_pair, *FAST, *texts]
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
+            for whole, path in zip((CAPTIONS, PROMPTS), corpora.values(), strict=True):
+                path.write_text("\n".join(read_corpus(whole)[:100]))
             reproduce(["-o", str(folder), *overrides])
     return Reproduced(folder, overrides)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from obclip_cli.reproduction.experiment import standing_names
+from tests.conftest import read_only
 from tests.experiments.conftest import Reproduced, reproduce
 
 
@@ -19,14 +20,9 @@ def test_the_page_leads_through_all_experiments_and_their_runs(reproduced: Repro
         assert run.name in page and (run / "config.yaml").exists() and (run / "environment.json").exists()
 
 
-@pytest.mark.parametrize("name", sorted({*standing_names()} - {"figure12"}))  # which counts
-def test_what_is_finished_is_read_and_not_made_again(reproduced: Reproduced, name: str) -> None:
-    runs = reproduced.folder / "runs"
-    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.csv")}
-    table = reproduced.table(name)
-    reproduce([name, "-o", str(reproduced.folder), *reproduced.overrides])
-    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.csv")} == before
-    assert reproduced.table(name).equals(table)
+def test_what_is_finished_is_read_and_nothing_is_written_again(reproduced: Reproduced) -> None:
+    with read_only(reproduced.folder):
+        reproduce(["-o", str(reproduced.folder), *reproduced.overrides])
 
 
 @pytest.mark.parametrize("name", ["table2", "table3", "table4", "table6", "figure3", "figure4"])
