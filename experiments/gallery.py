@@ -6,6 +6,7 @@ The pictures are also put into `gallery/` of the results, for the page `index.ht
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from obclip_cli import runs
@@ -24,7 +25,6 @@ from obclip_cli.evaluation.methods import Method
 from obclip_cli.protocol import CloudRequest
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction import grids
-from obclip_cli.reproduction.experiment import run_folder
 
 DRAWN = 6  # columns of the picture beside the table
 
@@ -47,9 +47,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         return grids.Images(made | pictures, hidden.samples, columns, row_samples=others)
 
     parameters = [differing(asdict(method), Method) for method in methods]
-    caption = grids.draw(config, folder, images, parameters, columns=DRAWN)
-    _publish(run_folder(config, folder, parameters), folder, settings_of(config)["name"])
-    return caption
+    name = settings_of(config)["name"]
+    return grids.draw(
+        config, folder, images, parameters, columns=DRAWN, listed=lambda run: _published(run, folder, name)
+    )
 
 
 def _seen(
@@ -85,8 +86,8 @@ def _seen(
     }
 
 
-def _publish(run: Path, folder: Path, name: str) -> None:
-    """Copy the run's pictures to `folder/gallery/`, and list them all in the table."""
+def _published(run: Path, folder: Path, name: str) -> pd.DataFrame:
+    """Copy the run's pictures to `folder/gallery/`, and list them all."""
     table = runs.read_table(run / "readings.csv").rename(columns={"prompt": "words"})
     table.insert(1, "prompt", table["column"])
     kept = zip(table["row"], table["place"], strict=True)
@@ -96,4 +97,4 @@ def _publish(run: Path, folder: Path, name: str) -> None:
     for file, image in files.items():
         runs.write_bytes(folder / file, image.read_bytes())
     table["file"] = list(files)
-    runs.write_text(folder / f"{name}.csv", table.drop(columns="column").to_csv(index=False))
+    return table.drop(columns="column")

@@ -15,9 +15,13 @@ HIDDEN = ("order", "run")  # not shown in a terminal
 FRAME = 3  # characters between two columns
 
 
-def write_table(table: pd.DataFrame, stem: Path, *, caption: str) -> None:
-    """Write `stem.csv`, and `stem.md` and `stem.tex` with scores and intervals in one cell; missing cells are empty."""
-    write_text(stem.with_suffix(".csv"), table.to_csv(index=False))
+def write_table(table: pd.DataFrame, stem: Path, *, caption: str, whole: pd.DataFrame | None = None) -> None:
+    """Write `stem.csv`, and `stem.md` and `stem.tex` with scores and intervals in one cell; missing cells are empty.
+
+    Args:
+        whole: what the CSV holds where it is not the table that people are shown.
+    """
+    write_text(stem.with_suffix(".csv"), (table if whole is None else whole).to_csv(index=False))
     shown = with_intervals(table)
     shown = shown.astype(object).where(shown.notna(), "")
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{shown.to_markdown(index=False)}\n")

@@ -108,8 +108,15 @@ def caption_of(config: Config, run: Path | list[Path], *facts: str) -> str:
     return " ".join(filter(None, (" ".join(word.split()) for word in words)))
 
 
-def write_results(config: Config, folder: Path, table: pd.DataFrame, run: Path | list[Path], *facts: str) -> str:
+def write_results(
+    config: Config,
+    folder: Path,
+    table: pd.DataFrame,
+    run: Path | list[Path],
+    *facts: str,
+    whole: pd.DataFrame | None = None,
+) -> str:
     """Write the experiment's table, `NAME.csv`, `.md` and `.tex`, under the caption of its run; return the caption."""
     caption = caption_of(config, run, *facts)
-    write_table(table, folder / settings_of(config)["name"], caption=caption)
+    write_table(table, folder / settings_of(config)["name"], caption=caption, whole=whole)
     return caption

@@ -52,7 +52,13 @@ class Images:
 
 
 def draw(
-    config: Config, folder: Path, images: Callable[[Pair], Images], parameters: Any, *, columns: int | None = None
+    config: Config,
+    folder: Path,
+    images: Callable[[Pair], Images],
+    parameters: Any,
+    *,
+    columns: int | None = None,
+    listed: Callable[[Path], pd.DataFrame | None] = lambda _: None,
 ) -> str:
     """Generate and judge, or read what was made before; write NAME.csv, .md, .tex and .png; return the caption.
 
@@ -60,6 +66,7 @@ def draw(
         folder: where `runs/` is.
         parameters: of the experiment, beside the configuration; another value is another run.
         columns: how many are drawn and listed; all by default.
+        listed: run folder -> what NAME.csv holds where it is not what is drawn.
 
     Raises:
         UserError: the pair's weights or the dataset are missing.
@@ -73,7 +80,7 @@ def draw(
     total, count = (len(set(found["place"])) for found in (table, shown))
     part = f"{count} of {total} columns are drawn and listed; readings.csv of the run holds all." * (count < total)
     unneeded = ["place", "column"] if (shown["column"] == shown["prompt"]).all() else ["place"]
-    caption = write_results(config, folder, shown.drop(columns=unneeded), run, part)
+    caption = write_results(config, folder, shown.drop(columns=unneeded), run, part, whole=listed(run))
     rows = {str(name): found for name, found in shown.groupby("row", sort=False)}
     plot_grid(
         folder / f"{settings_of(config)['name']}.png",

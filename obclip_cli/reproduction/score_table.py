@@ -74,8 +74,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     else:
         whole, shown = arranged(pd.concat(tables, ignore_index=True), experiment["first"])
     made = [found.run for found in scored]
-    caption = write_results(config, folder, shown, made, *facts(scored, blocks), _unlike(blocks))
-    runs.write_text(stem.with_suffix(".csv"), whole.to_csv(index=False))
+    caption = write_results(config, folder, shown, made, *facts(scored, blocks), _unlike(blocks), whole=whole)
     PLOTS[experiment["plot"]](config, blocks, tables, stem.with_suffix(".png"))
     return caption
 

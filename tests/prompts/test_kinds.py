@@ -193,7 +193,7 @@ PERSONS = st.tuples(st.lists(st.sampled_from(SAYING), max_size=2), st.sampled_fr
 
 @pytest.mark.parametrize("name", ["paper", "emoji"])
 @given(st.lists(PERSONS, min_size=1, max_size=2), st.sampled_from(["and a", ", a", "beside an old house, a", "with a"]))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_what_is_said_of_persons_is_hidden_or_listed(
     name: str, persons: list[tuple[list[str], str, str]], joint: str
 ) -> None:
