@@ -5,6 +5,8 @@ every number of candidates; of CPU the smallest factor that the repeats allow. T
 decide nothing.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -62,15 +64,16 @@ def make(config: Config, folder: Path, python: Path, port: int | None, progress:
         return
     prompt, wanted = settings_of(config)["prompt"], variants(config)
     setting = measure.Setting.of(config, prompt)
-    beside = measure.obclip_rows(
-        setting, settings_of(config)["sent"], progress("ObCLIP", len(settings_of(config)["sent"]))
-    )
-    advance = progress("encrypted operations", 2)
-    tables = {}
-    for what in ("ckks", "pir"):
-        tables[what] = measure.encrypted(python, what)
+    sent = settings_of(config)["sent"]
+    work: dict[str, Callable[[], list[measure.Row]]] = {
+        "obclip": lambda: measure.obclip_rows(setting, sent, progress("ObCLIP", len(sent))),
+        "ckks": partial(measure.encrypted, python, "ckks"),
+        "pir": partial(measure.encrypted, python, "pir"),
+    }
+    advance, tables, answers = progress("tables", len(work)), {}, []
+    for name, measured in work.items():
+        tables[name] = measure.once(run.name, name, measured)
         advance(1)
-    answers = []
     for variant in wanted:
         advance = progress(f"{variant.protocol}, {variant.weights} weights", variant.steps)
         answers.append(measure.measure(setting, variant, python, port, advance))
@@ -82,7 +85,7 @@ def make(config: Config, folder: Path, python: Path, port: int | None, progress:
         MPC: setting.pictures(answers[0].clean, answers[0].latents),
     }
     _keep_pictures(setting, run, pictures)
-    for name, rows in {**tables, "obclip": beside}.items():
+    for name, rows in tables.items():
         runs.write_text(run / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
     steps = pd.DataFrame([row for answer in answers for row in answer.rows])
     runs.write_text(run / "steps.csv", steps.to_csv(index=False))

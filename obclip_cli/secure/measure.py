@@ -132,6 +132,15 @@ def measure(setting: Setting, variant: Variant, python: Path, port: int | None, 
     return Answer(list(_rows(folder, variant, _errors(setting, latents, clean))), latents, clean)
 
 
+def once(run: str, name: str, work: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a measurement; kept until `forget`, so that a run that was stopped goes on."""
+    path = cache_folder("mpc-runs") / f"{run}-{name}.json"
+    if not path.exists():
+        runs.write_text(path, json.dumps(work()))
+    rows: list[Row] = runs.read_json(path)
+    return rows
+
+
 def forget() -> None:
     """Delete the shares of measurements that are written down elsewhere."""
     shutil.rmtree(cache_folder("mpc-runs"), ignore_errors=True)
