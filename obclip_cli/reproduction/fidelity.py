@@ -104,8 +104,12 @@ class Bench:
 
     @cached_property
     def others(self) -> Hidden:
-        """For every prompt another of its candidates that is no prompt of the table: what presets are chosen on."""
-        known = {sample.prompt for sample in self.hidden.samples}
+        """For every prompt another of its candidates that is no prompt of the dataset: what presets are chosen on.
+
+        The people that `mini` never saw are its dataset, so these are of combinations that it was trained on.
+        """
+        whole = load_dataset({**self.config.dataset, "limit": None}).samples(self.config.seed)
+        known = {found.prompts[found.index] for found in hidden_samples(self.config, whole).sets}
         samples, sets = [], []
         for place, (sample, found) in enumerate(zip(self.hidden.samples, self.hidden.sets, strict=True)):
             free = [index for index, prompt in enumerate(found.prompts) if prompt not in known]

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from experiments.pareto import marginal, parts_of
+from experiments.pareto import marginal, parts_of, picked
 from obclip_cli.compose import compose_config
+from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.pareto_plot import front
 from tests.experiments.conftest import Reproduced, reproduce
 
@@ -17,7 +18,10 @@ def test_parts_have_the_methods_of_every_point_and_those_that_presets_were_chose
     assert (thin.method.cloud_steps, thin.count > 300, thin.peer) == (3, True, "own")
     gate = next(part for part in parts if part.peer == "tgate" and part.k == 10)
     assert gate.settings == {"gate": 5} and gate.method.cache.reuse is None
-    assert {(part.name, part.k) for part in parts if part.others} >= {("2 steps", 10), ("2 steps, trunk of 1", 5)}
+    tried = {(part.name, part.k, part.guidance) for part in parts if part.others}
+    assert tried >= {("2 steps", 10, 2), ("2 steps, trunk of 1", 5, 7.5), ("uncached", 5, 5)}
+    sure = {(part.name, part.k, part.guidance) for part in parts if part.count >= 300}
+    assert sure >= {(name, 10, guidance) for name in ("uncached", "paper's caches", "5 steps") for guidance in (2, 5)}
     assert len({part.stem for part in parts}) == len(parts)
 
 
@@ -26,6 +30,13 @@ def test_a_front_holds_what_nothing_beats() -> None:
     assert front(table).tolist() == [True, True, False, True, True]
     table.loc[3, "distance"] = 0.011
     assert not front(table)[3]
+
+
+def test_the_rule_picks_the_fewest_rows_whose_whole_interval_passes() -> None:
+    tried = {"3 steps": Estimate(0.999, 0.998, 1.0), "2 steps": Estimate(0.995, 0.991, 0.999)}
+    assert picked(tried, 0.99) == "2 steps"
+    assert picked(tried | {"1 step": Estimate(0.995, 0.989, 0.999)}, 0.99) == "2 steps"
+    assert picked(tried, 0.999) is None
 
 
 def test_a_candidate_more_costs_the_slope() -> None:
