@@ -29,7 +29,7 @@ from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction import peers
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
 from obclip_cli.reproduction.experiment import run_folder, write_results
-from obclip_cli.reproduction.fidelity import OWN, UNCACHED, Bench, Part, judge
+from obclip_cli.reproduction.fidelity import BOTH, MANY, OWN, UNCACHED, Bench, Part, judge
 from obclip_cli.reproduction.part_costs import growth, make_all, shares
 from obclip_cli.reproduction.score_table import interval_columns
 from obclip_cli.runs import read_table
@@ -60,9 +60,13 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
         grown = growth(bench, growing(config), wanted["growth"]["candidates"], progress)
         runs.write_text(run / "growth.csv", grown.to_csv(index=False))
         runs.mark_finished(run, config)
-    caption = write_results(config, folder, summary(run, parts), run)
+    caption = write_results(config, folder, summary(config, run, parts), run)
     grown = read_table(run / "growth.csv")
     write_table(marginal(grown), folder / "pareto_growth", caption=f"What a candidate more costs the cloud. {caption}")
+    shares = by_group(config, read_table(run / "results.csv"))
+    write_table(
+        shares, folder / "pareto_groups", caption=f"Images with the right attribute, by what was asked. {caption}"
+    )
     plot_pareto(read_table(folder / "pareto.csv"), folder / "pareto.png", title=wanted["title"])
     plot_growth(grown, folder / "pareto_growth.png")
     return caption
@@ -84,7 +88,7 @@ def parts_of(config: Config) -> list[Part]:
                 run = guidance == wanted["images_at"] or (point != WHOLE and guidance in said.get("at", [guidance]))
                 if known and run and _fits(said, k, config):
                     few = said.get("few", wanted["few"])
-                    count = 1 << 30 if guidance in said.get("sure", {}).get(point, ()) else few
+                    count = said.get("most", 1 << 30) if guidance in said.get("sure", {}).get(point, ()) else few
                     images = said.get("images", count) if guidance == wanted["images_at"] else few
                     found.append(_part(config, name, k, guidance, count, min(count, images)))
     return list({part.stem: part for part in [*found, *_tried(config)]}.values())
@@ -158,7 +162,7 @@ def marginal(grown: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
+def summary(config: Config, run: Path, parts: list[Part]) -> pd.DataFrame:
     """One row a method, k and guidance scale."""
     results, fids = read_table(run / "results.csv"), runs.read_json(run / "metrics.json")
     groups = list(dict.fromkeys(part.peer for part in parts))
@@ -167,7 +171,13 @@ def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
     rows = []
     for part in [part for part in parts if not part.others]:
         found, place = results[results["part"] == part.stem], (part.k, part.name)
-        row: dict[str, Any] = {"k": part.k, "guidance": part.guidance, "method": part.name, "family": part.family}
+        row: dict[str, Any] = {
+            "pair": config.pair.name,
+            "k": part.k,
+            "guidance": part.guidance,
+            "method": part.name,
+            "family": part.family,
+        }
         row |= {"n": len(found), "images": int(found["ssim"].notna().sum()), "macs": round(float(macs[place]), 4)}
         timed = np.round(np.asarray(seconds.loc[place], dtype=float), 4)
         row |= dict(zip(("seconds", "seconds_low", "seconds_high"), timed, strict=True))
@@ -182,6 +192,20 @@ def summary(run: Path, parts: list[Part]) -> pd.DataFrame:
         compared = some[some["family"].isin(FAMILIES)]
         table.loc[compared.index, "on_front"] = front(compared)
     return table.assign(on_front=table["on_front"].eq(True))
+
+
+def by_group(config: Config, results: pd.DataFrame) -> pd.DataFrame:
+    """Shares of images with the right gender and tone, by what the prompt asks for, where a method has many images."""
+    found = []
+    for (k, guidance, name), rows in results[~results["others"]].groupby(["k", "guidance", "name"], sort=False):
+        row: dict[str, Any] = {"pair": config.pair.name, "k": k, "guidance": guidance, "method": name}
+        row["images"] = int(rows["ssim"].notna().sum())
+        for attribute in [attribute for attribute in BOTH if f"{attribute}_asked" in rows]:
+            for asked, some in rows.dropna(subset=[attribute]).groupby(f"{attribute}_asked"):
+                row |= interval_columns(f"{attribute}: {asked}", of_share(some[attribute].to_numpy(dtype=float)))
+        found.append(row)
+    table = pd.DataFrame(found)
+    return table[table["images"] >= min(MANY, table["images"].max())].dropna(axis="columns", how="all")
 
 
 def _estimate(values: pd.Series) -> Estimate:

@@ -118,11 +118,15 @@ def _write(table: "pd.DataFrame", folder: Path, left: list[str]) -> None:
     """The table, with the machine it was measured on in its caption, and a plot."""
     import pandas as pd
 
+    from obclip_cli.compose import compose_config
     from obclip_cli.cost.bench import STEPS
     from obclip_cli.report.plots import plot_speed
     from obclip_cli.report.tables import write_table
+    from obclip_cli.reproduction.beside_speed import with_fidelity
     from obclip_cli.runs import environment
 
+    pair = compose_config(["pair=mini"]).pair  # the only model here whose images mean something
+    table, fidelity = with_fidelity(table, folder.parent, pair, table["model"] == pair.name)
     where = environment()
     dtype = "" if where["accelerator"] else ", float32"  # on a GPU the name of the model says it
     place = where["accelerator"] or f"{where['processor']}, {where['threads']} threads"
@@ -132,6 +136,8 @@ def _write(table: "pd.DataFrame", folder: Path, left: list[str]) -> None:
         f"OG of the same N; multiply-accumulates count both attention products. In {kept} of {len(table)} rows the "
         f"measured speed-up is at least {WANTED_SHARE} of that by multiply-accumulates."
     )
+    if (table["model"] == pair.name).any():
+        caption += f" {fidelity}"
     if left:
         caption += f" Not measured, for want of time: {'; '.join(left)}."
     write_table(table, folder / "speed", caption=caption)

@@ -10,7 +10,7 @@ a GPU.
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any
@@ -27,7 +27,9 @@ from obclip_cli.cost.macs import steps_macs
 from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.models import default_device, load_pipeline
 from obclip_cli.diffusion.random_weights import random_pipeline
+from obclip_cli.diffusion.schedule import split
 from obclip_cli.protocol import CloudRequest
+from obclip_cli.resources import data_folder
 
 STEPS = 25
 CANDIDATES = (2, 6, 10)
@@ -61,15 +63,26 @@ class Phase:
         return replace(self, steps=1 + max(of_steps.index(kind) for kind in of_steps))
 
 
+def preset_phases(k: int, besides: Collection[str] = ()) -> list[Phase]:
+    """The presets of configs/cache that are for a switch point, with which their names end."""
+    found = []
+    for name in sorted(path.stem for path in (data_folder("configs") / "cache").glob(f"*_k{k}.yaml")):
+        config = compose_config([f"cache={name}", f"hybrid.switch_point={k}", f"hybrid.steps={STEPS}"])
+        if name not in besides:
+            steps = split(config.pair, config.hybrid).cloud_steps
+            found.append(Phase(name, k, steps, tuple(accelerations(config.cache))))
+    return found
+
+
 def phases(k: int) -> list[Phase]:
-    """The methods to compare for one switch point, each with what the one before has."""
+    """The methods to compare for one switch point: the paper's, each with what the one before has, and our presets."""
     found = [Phase(VANILLA, k, STEPS), Phase("ObCLIP", k, k)]
     chosen: list[Acceleration] = []
     preset = compose_config([f"cache={PRESETS[k]}", f"hybrid.switch_point={k}"]).cache
     for name, parts in groupby(accelerations(preset), key=lambda part: part.method_name):
         chosen += parts
         found.append(Phase(f"+ {name}", k, k, tuple(chosen)))
-    return found
+    return found + preset_phases(k, PRESETS.values())
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,36 @@ Beside the speed-ups of bench.py a row has launches, peak memory, and the share 
 its measured best, which says how far from the limit a phase runs. Every part of it also runs on a CPU.
 """
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 from torch.profiler import ProfilerActivity, profile
 
-from obclip_cli.cloud.accelerate import accelerations
 from obclip_cli.cloud.accelerate.acceleration import Kinds
 from obclip_cli.cloud.accelerate.shared_maps import told_once
 from obclip_cli.cloud.server import CloudServer
-from obclip_cli.compose import compose_config
-from obclip_cli.cost.bench import STEPS, VANILLA, Bench, Phase, covering, run_steps, step_seconds, sums_of_kinds
+from obclip_cli.cost.bench import (
+    PRESETS,
+    STEPS,
+    VANILLA,
+    Bench,
+    Phase,
+    covering,
+    preset_phases,
+    run_steps,
+    step_seconds,
+    sums_of_kinds,
+)
 from obclip_cli.cost.latency import peak_memory, timed
 from obclip_cli.diffusion.architectures import Architecture, load_architecture
 from obclip_cli.diffusion.models import default_device
 from obclip_cli.diffusion.random_weights import random_pipeline
-from obclip_cli.diffusion.schedule import split
-from obclip_cli.resources import data_folder
 
 MODELS = {"sd14": "SD-v1.4", "sdxl": "SDXL"}
 DTYPES = ("float16", "bfloat16")
@@ -41,21 +48,10 @@ SIDE = {"cuda": 8192, "cpu": 512}  # of the matrices whose product is timed
 CALLS = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemsetAsync")
 
 
-def preset_names() -> list[str]:
-    """The presets of configs/cache that are for one switch point, which their names end with."""
-    return sorted(path.stem for path in (data_folder("configs") / "cache").glob("*_k*.yaml"))
-
-
-def preset_phases() -> list[Phase]:
-    """Vanilla OG, ObCLIP bare at each switch point of the presets, and each preset."""
-    found = [Phase(VANILLA, STEPS, STEPS)]
-    presets = {name: int(re.findall(r"_k(\d+)$", name)[0]) for name in preset_names()}
-    found += [Phase("ObCLIP", k, k) for k in sorted(set(presets.values()))]
-    for name, k in sorted(presets.items(), key=lambda item: item[::-1]):
-        config = compose_config([f"cache={name}", f"hybrid.switch_point={k}", f"hybrid.steps={STEPS}"])
-        steps = split(config.pair, config.hybrid).cloud_steps
-        found.append(Phase(name, k, steps, tuple(accelerations(config.cache))))
-    return found
+def phases() -> list[Phase]:
+    """Vanilla OG, and at each switch point of the paper's presets ObCLIP bare and every preset."""
+    at = [[Phase("ObCLIP", k, k), *preset_phases(k)] for k in PRESETS]
+    return [Phase(VANILLA, STEPS, STEPS), *chain.from_iterable(at)]
 
 
 def gpu_benches(*, compiles: bool = False) -> dict[str, Bench]:
@@ -66,7 +62,7 @@ def gpu_benches(*, compiles: bool = False) -> dict[str, Bench]:
             partial(_full_size, model, dtype),
             measured,
             repeats=REPEATS,
-            phases=preset_phases,
+            phases=phases,
             candidates=CANDIDATES,
             compiles=compiles,
             more=further_columns,

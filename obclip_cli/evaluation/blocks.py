@@ -16,7 +16,7 @@ from obclip_cli.compose import compose_config, compose_model
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, ModelConfig
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
-from obclip_cli.evaluation.methods import DEVICE_ONLY, HYBRID_SD, OBCLIP, VANILLA, Method, method_name
+from obclip_cli.evaluation.methods import DEVICE_ONLY, GENERALISE, HYBRID_SD, OBCLIP, VANILLA, Method, method_name
 from obclip_cli.evaluation.store import run_name
 
 CACHE, REUSE = "cache", "cache+reuse"
@@ -28,6 +28,7 @@ POINTS = [10, 5]  # of the paper, on one schedule
 USED: dict[str, dict[str, Any]] = {
     HYBRID_SD: {},
     OBCLIP: {"hidden": True},
+    GENERALISE: {"general": True},
     # Without shared maps a candidate's image does not depend on the others: one of them is enough to score it.
     "ObCLIP alone": {},
     "server-first": {"order": "server_first"},

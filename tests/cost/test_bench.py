@@ -126,7 +126,7 @@ def test_a_stopped_run_resumes(
         assert obclip("bench", "-o", str(tmp_path)).code == 130
     a_second_a_step.clear()
     assert obclip("bench", "-o", str(tmp_path)).code == 0
-    assert len(a_second_a_step) == 2 * 2 * 5  # warm-up and one round of both switch points, for N = 3 only
+    assert len(a_second_a_step) == 2 * (7 + 6)  # warm-up and one round of both switch points, for N = 3 only
     assert sorted(pd.read_csv(tmp_path / "speed.csv")["n"].unique()) == [2, 3]
 
 
@@ -141,8 +141,8 @@ def test_the_gpus_benchmark_runs_whole_on_a_cpu() -> None:
         candidates=(n,),
     )
     table = bench.measure(tiny, *tiny.load(), n).set_index("method")
-    presets = gpu_bench.preset_names()
-    assert {"paper_k5", "paper_k10"} <= set(presets) <= set(table.index) and bench.VANILLA in table.index
+    presets = [phase.method for k in bench.PRESETS for phase in bench.preset_phases(k)]
+    assert {"paper_k5", "paper_k10", "trunk_k5"} <= set(presets) <= set(table.index) and bench.VANILLA in table.index
     assert (table[["seconds", "launches", "peak_memory_gb", "share_of_peak"]] > 0).all(axis=None)
     assert (table.loc[presets, "speedup_by_macs"] > 2).all() and table.loc["paper_k10", "k"] == 10
     per_step = table["launches"] / [phase.steps for phase in tiny.phases()]
