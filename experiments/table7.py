@@ -66,11 +66,11 @@ def printed(config: Config) -> list[tuple[str, int, int, Method]]:
     points = sorted({row.k for row in rows if row.k is not None})
     counts = settings_of(config)["candidates"]
     ours = [(name, k, n, _preset(config, name, k)) for name, k in OURS.items() if k in points for n in counts]
-    return ours + [
+    return [
         (method, k, n, known.get((name, k)) or known[name, None])
         for method, k, n in product(METHODS, points, settings_of(config)["candidates"])
         for name in [BEST if method == TOTAL else method]
-    ]
+    ] + ours
 
 
 def _preset(config: Config, name: str, k: int) -> Method:

@@ -12,7 +12,8 @@ FOLDER = Path(__file__).with_name("words")
 @cache
 def word_lists(name: str) -> dict[str, Any]:
     """A file of words/."""
-    listed: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster
+    listed: dict[str, Any] = yaml.load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), loader)
     return listed
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from obclip_cli.prompts import english
 from obclip_cli.prompts.ages import Age, ages
@@ -105,14 +105,16 @@ def _known(prompt: str, taxonomy: Taxonomy) -> Iterator[re.Match[str]]:
     patterns, end = _patterns(taxonomy), 0
     for lead in LEAD.finditer(prompt):
         pattern = patterns.get(lead.group().lower()) if lead.start() >= end else None
-        if pattern is not None and (match := pattern.match(prompt, lead.start())) is not None:
+        if pattern is not None and (match := _compiled(pattern).match(prompt, lead.start())) is not None:
             end = match.end()
             yield match
 
 
 @lru_cache(maxsize=16)
-def _patterns(taxonomy: Taxonomy) -> dict[str, re.Pattern[str]]:
-    """For the first letters of every spelling, a pattern of all that begin so: one for all would be slow."""
+def _patterns(taxonomy: Taxonomy) -> dict[str, str]:
+    """For the first letters of every spelling, a pattern of all that begin so: one for all would be slow, and most are
+    never asked for.
+    """
     joints = {word: r"\s+" for word in taxonomy.meanings} | {word: r"[\s-]+" for word in taxonomy.lookalikes}
     by_lead: dict[str, list[str]] = {}
     for word in sorted(joints, key=len, reverse=True):
@@ -120,7 +122,12 @@ def _patterns(taxonomy: Taxonomy) -> dict[str, re.Pattern[str]]:
         if any(form.combines for form, _ in taxonomy.meanings.get(word, ())):
             pattern += LOOKING + "?"
         by_lead.setdefault(re.split(r"\W", word)[0], []).append(pattern)
-    return {lead: re.compile(rf"(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE) for lead, words in by_lead.items()}
+    return {lead: rf"(?:{'|'.join(words)})(?![\w-])" for lead, words in by_lead.items()}
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _words(prompt: str, start: int, end: int) -> Iterator[Unit]:
