@@ -49,7 +49,7 @@ def seconds_of(config: Config, parts: list[Part], rounds: int, progress: Progres
     advance = progress("latency", len(parts) * (rounds + 1))
     for part in parts:
         first = min(part.stretch.start + 1, part.stretch.stop)
-        _timed(config, pipelines[part.side], replace(part, stretch=replace(part.stretch, stop=first)))
+        _timed(config, pipelines[part.side], replace(part, stretch=replace(part.stretch, stop=first, positions=None)))
         advance(1)
     found = []
     for place in range(rounds):
