@@ -5,6 +5,7 @@ every number of candidates; of CPU the smallest factor that the repeats allow. T
 decide nothing.
 """
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from obclip_cli.secure.plan import Variant
 
 ORDERS = 100
 DELAYS = (1, 20, 50)  # milliseconds
+PICTURE = "pictures.png"
 PLAIN, MPC = "without protection", "under secure computation"
 SLOTS, WIDTH = 8192, 192  # of a ciphertext, and of them used, in the measured linear layer
 
@@ -103,6 +105,19 @@ def _keep_pictures(setting: measure.Setting, run: Path, pictures: dict[str, torc
     found = readings(Images(last, [sample], ["finished"]), load_extractor(config))
     found["ssim"] = [float(ssims(images, last[PLAIN])[0]) for images in last.values()]
     runs.write_text(run / "readings.csv", found.to_csv(index=False))
+    _draw(setting, run / PICTURE, pictures, found)
+
+
+def _draw(setting: measure.Setting, path: Path, pictures: dict[str, torch.Tensor], read: pd.DataFrame) -> None:
+    """Both ways below each other, step by step; kept beside the run's tables, as single images are not committed."""
+    hits, count = read[[column for column in read.columns if column.endswith("_right")]].all(axis=1), len(pictures[MPC])
+    plot_grid(
+        path,
+        pictures,
+        [*(f"foretold after step {place}" for place in range(1, count)), "finished on the device"],
+        right={name: [None] * (count - 1) + [bool(good)] for name, good in zip(read["row"], hits, strict=True)},
+        title=f"{setting.prompt}: {settings_of(setting.config)['title'].lower()} ({setting.config.pair.name})",
+    )
 
 
 def run(config: Config, folder: Path, progress: ProgressBar) -> str:
@@ -121,15 +136,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     same = f"SSIM of the finished image to the one without protection: {read['ssim'].iloc[-1]:.4f}."
     caption = write_results(config, folder, table, run, facts, same, _see())
     _write_encrypted(config, folder, run)
-    hits = read[[column for column in read.columns if column.endswith("_right")]].all(axis=1)
-    count = len(list((run / "images" / slug(MPC)).glob("*.png")))
-    plot_grid(
-        folder / "mpc.png",
-        {name: StoredImages(run / "images" / slug(name), count)[:] for name in (PLAIN, MPC)},
-        [*(f"foretold after step {place}" for place in range(1, count)), "finished on the device"],
-        right={name: [None] * (count - 1) + [bool(good)] for name, good in zip(read["row"], hits, strict=True)},
-        title=f"{settings_of(config)['prompt']}: {settings_of(config)['title'].lower()} ({config.pair.name})",
-    )
+    shutil.copyfile(run / PICTURE, folder / "mpc.png")
     return caption
 
 
