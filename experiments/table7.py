@@ -154,8 +154,8 @@ def _panels(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         f"paper, {quoted}: seconds": (quoted, f"speedup_measured{PAPER}"),
     }
     panels, ratios = {}, list({column for _, column in series.values()})
+    shown = [*METHODS, *(name for name in OURS if name in set(table["method"]))]
     for (k, n), rows in table[table["N"] == table["N"].max()].groupby(["k", "N"]):
-        shown = [*METHODS, *(name for name in OURS if name in set(rows["method"]))]
         shares = 100 / rows.pivot(index="method", columns="pair", values=ratios).reindex(shown)
         panels[f"k = {k}, N = {n}"] = pd.DataFrame(
             {label: shares[name, pair] for label, (pair, name) in series.items()}

@@ -44,7 +44,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_figure(tmp_path: Path, monke
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match=r"No space left on device.*make room"):
-        save_figure(panels(1, 1, (2, 2))[0], path)
+        save_figure(panels(1, 1, (3, 2))[0], path)
     monkeypatch.undo()
     assert path.read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {"figure.png", "figure.svg"}
 
