@@ -15,21 +15,23 @@ def plot_privacy(sweep: pd.DataFrame, utility: pd.DataFrame, queries: pd.DataFra
 
     Args:
         sweep: `strategy`, `lambda`, `cost_share`, `bound`, `best`.
-        utility: `lambda`, `right` of the strategy dp; λ = 0 is everything sent.
+        utility: `lambda`, `right` of the strategy dp; λ = 0 is everything sent. Empty: no panel.
         queries: `strategy`, `prompts`, `queries`, `success`, `bound`.
     """
-    figure, (axes,) = panels(1, 5, (17, 3.6))
-    _cost(axes[0], sweep)
-    if len(utility):
-        _utility(axes[1], sweep, utility)
-    _success(axes[2], sweep)
-    for axis, prompts in zip(axes[3:], ("the same", "different"), strict=True):
+    count = 5 if len(utility) else 4
+    figure, (axes,) = panels(1, count, (3.4 * count, 3.6))
+    cost, *middle, success, repeated, different = axes
+    _cost(cost, sweep)
+    for axis in middle:
+        _utility(axis, sweep, utility)
+    _success(success, sweep)
+    for axis, prompts in ((repeated, "the same"), (different, "different")):
         _over_queries(axis, queries[queries["prompts"] == prompts], prompts)
     for axis in axes:
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
-    axes[2].legend(fontsize=7)
-    axes[3].legend(fontsize=7, loc="center right", bbox_to_anchor=(1, 0.68))
+    cost.legend(fontsize=7)
+    success.legend(fontsize=7)
+    repeated.legend(fontsize=7, loc="center right", bbox_to_anchor=(1, 0.68))
     save_figure(figure, path, title=title)
 
 
