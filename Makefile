@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAIR ?= mini
+SIZE ?= quick
 EXTRAS ?= dev
 TORCH ?=
 
@@ -26,8 +27,8 @@ endif
 setup: $(STAMP) ## everything that is needed, with pip's own progress; TORCH=cpu without CUDA, EXTRAS=serve without tests
 	@echo "obclip: ready; $(BIN)/obclip --help"
 
-reproduce: $(STAMP) ## all tables and figures of the paper, into results/ (about an hour on two cores; what is finished is read); PAIR=, DATA=
-	$(BIN)/obclip reproduce --pair $(PAIR) $(if $(DATA),--data $(DATA))
+reproduce: $(STAMP) ## all tables and figures of the paper, into results/quick (under 45 minutes on two cores); SIZE=full: into results/, in hours, what is finished is read; PAIR=, DATA=
+	$(BIN)/obclip reproduce --pair $(PAIR) --size $(SIZE) $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal

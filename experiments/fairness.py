@@ -187,15 +187,21 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         (f"{row['attribute']} {row['value']}", Estimate(row[CHANGE], row[f"{CHANGE}_low"], row[f"{CHANGE}_high"]))
         for row in groups[groups["method"] == named[PUBLIC]].to_dict("records")
     ]
+    prompts = table["set"].nunique()
     what = f"{DEVIATION} of other genders less that of {attributes['gender'][0]}"
     worst = min(lost, key=lambda each: each[1].value)
     return [
-        Claim(FAVOURS, *OURS, f"{what}: {in_words(before)}", above(before, 0.0, what)),
-        Claim(HALVES, *OURS, f"{what}: {in_words(after)}", below(left, 0.0, f"{what}, public less half of first,")),
+        Claim(FAVOURS, *OURS, f"{what}: {in_words(before)}", above(before, 0.0, what, prompts)),
+        Claim(
+            HALVES,
+            *OURS,
+            f"{what}: {in_words(after)}",
+            below(left, 0.0, f"{what}, public less half of first,", prompts),
+        ),
         Claim(
             COSTS_NO_GROUP,
             *OURS,
             f"most: {worst[0]} {in_words(worst[1])}",
-            all_of([above(change, LOST, f"change of {name}") for name, change in lost]),
+            all_of([above(change, LOST, f"change of {name}", prompts) for name, change in lost]),
         ),
     ]

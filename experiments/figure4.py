@@ -7,6 +7,7 @@ import pandas as pd
 
 from obclip_cli.config import Config, taxonomy_path
 from obclip_cli.evaluation.blocks import blocks_of, settings_of
+from obclip_cli.evaluation.contrasts import prompts_in
 from obclip_cli.evaluation.methods import Method
 from obclip_cli.metrics.intervals import Estimate, of_mean, of_share
 from obclip_cli.prompts.taxonomy import load_taxonomy
@@ -72,7 +73,10 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     table = read_table(folder / "figure4.csv")
     early = table[table["share"] <= THRESHOLD].to_dict("records")
     lost = {row["share"]: Estimate(row[LOST], row[f"{LOST}_low"], row[f"{LOST}_high"]) for row in early}
-    parts = [below(value, -NEAR, f"right images less p* alone, p* in {share:.0%}") for share, value in lost.items()]
+    prompts = prompts_in(blocks_of(config)[0].run(folder))
+    parts = [
+        below(value, -NEAR, f"right images less p* alone, p* in {share:.0%}", prompts) for share, value in lost.items()
+    ]
     short = table["share"][table[RIGHT] < table[RIGHT].iloc[-1] - NEAR]
     near = table["share"][table["share"] > short.max()].min() if len(short) else table["share"].min()
     last = max(lost)

@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from obclip_cli.config import CacheConfig, Config, HybridConfig, ModelConfig, PairConfig, step_places
+from obclip_cli.config import FULL, QUICK, CacheConfig, Config, HybridConfig, ModelConfig, PairConfig, step_places
 from obclip_cli.errors import UserError, check_least, nearest, require
 from obclip_cli.overrides import GROUPS, as_typed, check_single, kind_of, names_of, quoted, shortened
 from obclip_cli.resources import data_folder
@@ -113,7 +113,7 @@ def typed(found: DictConfig, overrides: Sequence[str] = ()) -> Config:
         plain = OmegaConf.to_container(found, resolve=True)
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
-    config.dataset = _dataset_of(config.dataset, config.pair)
+    config.dataset = _dataset_of(config.dataset, config.pair, config.size)
     config.cache = config.cache.at(config.hybrid.switch_point, own_schedule=config.pair.cloud.steps is not None)
     check(config)
     return config
@@ -169,8 +169,8 @@ def _check_cache(cache: CacheConfig, hybrid: HybridConfig) -> None:
         )
 
 
-def _dataset_of(asked: dict[str, Any], pair: PairConfig) -> dict[str, Any]:
-    """The pair's own captions or portraits in the place of `captions_of_pair` or `portraits_of_pair`."""
+def _dataset_of(asked: dict[str, Any], pair: PairConfig, size: str) -> dict[str, Any]:
+    """The pair's own captions or portraits in the place of `captions_of_pair` or `portraits_of_pair`, at a size."""
     limits = asked.pop("limit_on", {})
     if (kind := asked.pop("of_pair", None)) is None:
         return asked
@@ -180,8 +180,14 @@ def _dataset_of(asked: dict[str, Any], pair: PairConfig) -> dict[str, Any]:
         raise UserError(
             f"pair.{kind}={name} is no dataset; {nearest(name, [p.stem for p in path.parent.glob('*.yaml')])}"
         )
-    asked["limit"] = limits.get(pair.name) if asked["limit"] is None else asked["limit"]
+    limit = sized(limits.get(pair.name), size)
+    asked["limit"] = limit if asked["limit"] is None else asked["limit"]
     return yaml.safe_load(path.read_text()) | {key: value for key, value in asked.items() if value is not None}
+
+
+def sized(value: Any, size: str) -> Any:
+    """A setting that may say `{quick: ..., full: ...}`."""
+    return value[size] if isinstance(value, Mapping) and set(value) == {QUICK, FULL} else value
 
 
 @contextmanager

@@ -23,6 +23,7 @@ REUSES = ("all", "branch")
 REUSE_LAYERS = ("both", "self", "cross")
 PIVOTS = ("public", "first")
 SKIP_LEVELS = ("encoder", "deep")
+QUICK, FULL = "quick", "full"
 
 
 @dataclass
@@ -340,6 +341,21 @@ class CloudConfig:
 
 
 @dataclass
+class ScoresConfig:
+    """What is scored beside the standing metrics.
+
+    Attributes:
+        cloud_draws: how many images of each prompt the cloud alone makes from other noise, for the distance to its own
+            distribution (`fid_cloud`); 0: none, and the distance is left empty.
+    """
+
+    cloud_draws: int = 0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.cloud_draws <= 15, f"scores.cloud_draws={self.cloud_draws} must lie in 0..15")
+
+
+@dataclass
 class NetworksConfig:
     """Where the networks that score are, if not where their libraries put them; no part of a run's identity.
 
@@ -393,6 +409,8 @@ class Config:
     """Everything a run depends on. `dataset` goes to the dataset's own class.
 
     Attributes:
+        size: quick or full: how many prompts an experiment takes where it says both; no part of a run's identity, which
+            the number of prompts is.
         experiment: a file of configs/experiment: which methods are compared, and how that becomes a table or figure.
             It is no part of a run's identity; the methods are.
     """
@@ -403,10 +421,15 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     cloud: CloudConfig = field(default_factory=CloudConfig)
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     networks: NetworksConfig = field(default_factory=NetworksConfig)
     seed: int = 0
+    size: str = QUICK
     experiment: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("size", self.size, (QUICK, FULL))
 
     @property
     def rows_at_once(self) -> int:
@@ -425,7 +448,7 @@ def plain(config: Config) -> dict[str, Any]:
     result["privacy"]["lambda"] = result["privacy"].pop("lambda_")
     for chosen in ("captions", "portraits"):  # the dataset that one of them chose is there itself
         del result["pair"][chosen]
-    del result["experiment"], result["serve"], result["networks"]
+    del result["experiment"], result["serve"], result["networks"], result["size"]
     return result
 
 

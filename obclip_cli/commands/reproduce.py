@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from obclip_cli.commands import options as o
-from obclip_cli.config import Config, plain
+from obclip_cli.config import FULL, Config, plain
 from obclip_cli.errors import UserError, nearest
 from obclip_cli.overrides import names_of
 
@@ -20,6 +20,8 @@ EPILOG = """
 Examples:
 
 obclip reproduce
+
+obclip reproduce --size full
 
 obclip reproduce figure3 --limit 20
 
@@ -45,13 +47,17 @@ def reproduce(
         bool,
         typer.Option("--leave-out", help="Leave out scores whose models or data are missing; costs are counted."),
     ] = False,
+    size: Annotated[
+        str | None, typer.Option("--size", help="quick (less than 45 minutes on `mini`, the default) or full (hours).")
+    ] = None,
     seed: o.Seed = None,
     output: o.Output = None,
     show_config: o.ShowConfig = False,
 ) -> None:
     """Run the paper's experiments; without NAME, all but those of hours. What is finished is only read again.
 
-    With a limit, a seed or overrides it is a quick look, which goes to results/quick.
+    What is not of full size, or has a limit, a seed or overrides, is a quick look, which goes to results/quick and is
+    compared with results.
     """
     from obclip_cli.report.progress import experiment_bars
     from obclip_cli.reproduction.experiment import experiment_names, standing_names
@@ -65,7 +71,9 @@ def reproduce(
     pair = pair or (typed or [EMBEDDED])[-1]
     overrides = [override for override in overrides if not override.startswith("pair=")]
     overrides += [f"dataset.limit={limit}"] if limit is not None else []
-    whole = Path("results") if not overrides and seed is None else QUICK
+    is_whole = not overrides and seed is None and (size == FULL or pair != EMBEDDED)
+    whole = Path("results") if is_whole else QUICK
+    overrides += [f"size={size}"] if size is not None else []
     folder = output or (whole if pair == EMBEDDED else whole / pair)
     names = standing_names(folder) if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
@@ -128,7 +136,7 @@ def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
         UserError: there are no others.
     """
     from obclip_cli.evaluation.blocks import settings_of
-    from obclip_cli.reproduction import claims, experiment, score_table
+    from obclip_cli.reproduction import contrast_claims, experiment, score_table
     from obclip_cli.reproduction.page import Section
 
     settings, module, started = settings_of(config), experiment.module_of(config), time.monotonic()
@@ -143,7 +151,7 @@ def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     display.say(f"{name}: written in {minutes} min {seconds:02d} s")
     own = module.claims(config, folder) if module is not None and hasattr(module, "claims") else []
-    return Section(title, name, text, was_run=True, claims=[*claims.contrast_claims(config, folder), *own])
+    return Section(title, name, text, was_run=True, claims=[*contrast_claims.contrast_claims(config, folder), *own])
 
 
 def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from obclip_cli.compose import compose_config, compose_model
+from obclip_cli.compose import compose_config, compose_model, sized
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, ModelConfig
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
@@ -78,7 +78,8 @@ class Block:
     @property
     def label(self) -> str:
         """What tells it from the others."""
-        return f"N={self.candidates}" if "templates" in self.config.dataset else self.config.pair.name
+        own = f"N={self.candidates}" if "templates" in self.config.dataset else self.config.pair.name
+        return f"{own}, {self.settings['setting']}" if "setting" in self.settings else own
 
     @property
     def paper(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def blocks_of(config: Config) -> list[Block]:
         UserError: a block sets what the dataset does not have.
     """
     experiment = settings_of(config)
-    seeds = experiment.get("seeds", 1)
+    seeds = sized(experiment.get("seeds", 1), config.size)
     found = []
     for block in experiment.get("blocks", [{}]):
         for place in range(seeds):

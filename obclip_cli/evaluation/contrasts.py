@@ -17,7 +17,7 @@ def difference(run: Path, score: str, method: str, than: str) -> Estimate:
 
     Args:
         run: a finished run folder.
-        score: fid, or a score that each image has (clip, ssim, an attribute).
+        score: a distance between distributions (fid, fid_cloud), or a score that each image has (clip, an attribute).
     """
     return combined(run, score, {method: 1.0, than: -1.0})
 
@@ -29,8 +29,8 @@ def combined(run: Path, score: str, weights: Mapping[str, float]) -> Estimate:
         run: a finished run folder.
         score: as in `difference`.
     """
-    if score == "fid":
-        return _of_draws(run, weights)
+    if (found := _of_draws(run, score, weights)) is not None:
+        return found
     table = read_table(run / "results.csv")
     values = {name: rows.set_index("seed")[score] for name, rows in table.groupby("method") if name in weights}
     each = np.asarray(sum(weight * values[name] for name, weight in weights.items()), dtype=float)
@@ -42,13 +42,20 @@ def combined(run: Path, score: str, weights: Mapping[str, float]) -> Estimate:
     return of_mean(each, np.random.default_rng(0))
 
 
-def _of_draws(run: Path, weights: Mapping[str, float]) -> Estimate:
-    """Every method's images were resampled alike, so draws can be added one by one."""
+def _of_draws(run: Path, score: str, weights: Mapping[str, float]) -> Estimate | None:
+    """Every method's images were resampled alike, so draws can be added one by one; None where there are no draws."""
     found = runs.read_json(run / "metrics.json")["methods"]
-    fids = {name: found[name]["fid"] for name in weights}
-    draws = np.sum([weight * np.array(fids[name]["draws"]) for name, weight in weights.items()], axis=0)
-    value = sum(weight * fids[name]["value"] for name, weight in weights.items())
+    each = {name: found[name].get(score, {}) for name in weights}
+    if not all("draws" in estimate for estimate in each.values()):
+        return None
+    draws = np.sum([weight * np.array(each[name]["draws"]) for name, weight in weights.items()], axis=0)
+    value = sum(weight * each[name]["value"] for name, weight in weights.items())
     return of_spread(value, float(draws.std(ddof=1)))
+
+
+def prompts_in(run: Path) -> int:
+    """How many prompts a finished run has."""
+    return int(read_table(run / "results.csv")["seed"].nunique())
 
 
 def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:

@@ -2,8 +2,9 @@
 
 A candidate's latent does not depend on the other candidates unless an acceleration mixes rows (shared attention
 maps). So for scores the cloud computes only the rows that are kept, many prompts at once; what all N would cost is
-counted, not run. Where rows are mixed the whole candidate set runs. `tests/evaluation/test_generate.py` checks that
-both give the images of the whole scheme.
+counted, not run. Where rows are mixed the whole candidate set runs; where they only share a pivot's attention maps, the
+pivot and the row that is kept. `tests/evaluation/test_generate.py` checks that all of them give the images of the whole
+scheme.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from obclip_cli.cloud.accelerate import accelerations, are_exact, attached
+from obclip_cli.cloud.accelerate.pivot_attention import PivotAttention, pivot_place
 from obclip_cli.cloud.server import CloudServer, stretch_of
 from obclip_cli.config import CacheConfig, Config, PairConfig, taxonomy_path
 from obclip_cli.cost.macs import run_macs
@@ -139,19 +141,31 @@ class Batch:
             if method.order == "client_first":
                 sides.reverse()
             (first, stretch, words), (second, rest, last_words) = sides
-            mixed = any(part.mixes_rows for part in accelerations(method.cache))
-            # A remote cloud is asked as the scheme asks it.
-            whole = self._candidate_sets(method) if mixed or isinstance(first, RemoteCloud) else None
+            cache, whole = method.cache, None
+            if isinstance(first, RemoteCloud):  # it is asked as the scheme asks it
+                whole = self._candidate_sets(method)
+            elif shares_maps_only(cache):  # the pivot is drawn from the whole set, and leads the two that are run
+                whole, cache = self._with_pivots(method), replace(cache, pivot="first")
+            elif any(part.mixes_rows for part in accelerations(cache)):
+                whole = self._candidate_sets(method)
             # Where steps are left out, what leads to one step does not lead past another.
             alone = (stretch.positions, stretch.stop) if stretch.positions is not None else None
-            key = (id(first), words, astuple(method.cache), whole, alone)
-            way = ways.setdefault(key, _Way(first, second, words, stretch, method.cache, whole, {}))
+            key = (id(first), words, astuple(cache), whole, alone)
+            way = ways.setdefault(key, _Way(first, second, words, stretch, cache, whole, {}))
             ending = _Ending(last_words, stretch.stop, rest, method.handover == "history")
             way.endings.setdefault(ending, []).append(method.name)
         return list(ways.values())
 
     def _candidate_sets(self, method: Method) -> tuple[tuple[str, ...], ...]:
         return tuple(c.prompts for c in self.sets) if method.hidden else tuple((words,) for words in self._own_words)
+
+    def _with_pivots(self, method: Method) -> tuple[tuple[str, ...], ...]:
+        """Each sample's pivot, then the candidate that is kept, where that is another one."""
+        whole = self._candidate_sets(method)
+        drawn = method.cache.pivot == "public"
+        pivots = [prompts[pivot_place(prompts) if drawn else 0] for prompts in whole]
+        kept = self._canonical if method.hidden else self._own_words
+        return tuple(tuple(dict.fromkeys(pair)) for pair in zip(pivots, kept, strict=True))
 
     def run(self, methods: list[Method]) -> Iterator[tuple[list[str], torch.Tensor]]:
         """(names of methods that give the same latents, final latents), in some order."""
@@ -227,6 +241,11 @@ class Batch:
         finished = denoise(pipeline, ending.words, ending.stretch, seeds=self._seeds, state=state)
         self.advance(len(self.samples) * ending.stretch.count)
         return finished.latents
+
+
+def shares_maps_only(cache: CacheConfig) -> bool:
+    """Whether rows depend on no other row but the pivot's, which depends on none."""
+    return [type(part) for part in accelerations(cache) if part.mixes_rows] == [PivotAttention]
 
 
 def load_pair(config: Config) -> Pair:

@@ -16,6 +16,7 @@ from obclip_cli.data import Dataset, Sample, load_dataset
 from obclip_cli.data.pictures import scored_as
 from obclip_cli.diffusion.schedule import schedule_in_words
 from obclip_cli.errors import UserError
+from obclip_cli.evaluation.cloud_images import cloud_features, make_missing
 from obclip_cli.evaluation.extractors import find_extractor, load_extractor
 from obclip_cli.evaluation.generate import Pair, load_pair, outstanding, run_work, samples_at_once, step_rows
 from obclip_cli.evaluation.hiding import Hidden, hide_all
@@ -102,7 +103,9 @@ def judged(config: Config, folder: Path) -> str:
     left_out += FID_OF_FEW.format(len(run.samples)) if len(run.samples) <= FEW else ""
     facts = [f"{key} {config.dataset[key]}" for key in DATASET_FACTS if config.dataset.get(key) is not None]
     dataset = f"{config.dataset['name']} ({', '.join(facts)})" if facts else config.dataset["name"]
-    return f"{len(run.samples)} prompts of {dataset}; {each}. Intervals are of 95 %, over images.{left_out}"
+    draws = config.scores.cloud_draws
+    own = f" fid_cloud: to the cloud's own images of the same prompts, from {draws} other noises each." if draws else ""
+    return f"{len(run.samples)} prompts of {dataset}; {each}.{own} Intervals are of 95 %, over images.{left_out}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class _Scoring:
     dataset: Dataset
     extractor: FeatureExtractor
     reference: torch.Tensor
+    cloud: torch.Tensor | None
 
 
 class _Evaluation:
@@ -140,6 +144,7 @@ class _Evaluation:
         if not sharing.is_main_process:
             pair = load_pair(self.config)
         self._generate(pair, hidden, sharing)
+        make_missing(self.run, pair, sharing, self.progress)
         pair.release()
         sharing.wait_for_everyone()
         if sharing.is_main_process:
@@ -160,7 +165,8 @@ class _Evaluation:
     def _load_scoring(self, dataset: Dataset) -> _Scoring:
         """Done after the pair has given its memory back: its models and these networks need not fit side by side."""
         extractor = load_extractor(self.config)
-        return _Scoring(dataset, extractor, reference_features(dataset.references(self.config.seed), extractor))
+        reference = reference_features(dataset.references(self.config.seed), extractor)
+        return _Scoring(dataset, extractor, reference, cloud_features(self.run, dataset, extractor))
 
     def _generate(self, pair: Pair, hidden: Hidden, sharing: PartialState) -> None:
         """This process's share of the missing images, in whole batches.
@@ -191,7 +197,7 @@ class _Evaluation:
         advance = self.progress("scores", len(pending))
         for name in pending:
             measured = self._measure(self.run.images[name], scoring, pair)
-            found = estimates(measured, scoring.reference, scoring.extractor)
+            found = estimates(measured, scoring.reference, scoring.extractor, cloud=scoring.cloud)
             rows = image_rows(methods[name], pair, hidden, self.run.images[name], measured)
             self.run.add_scores(name, rows, found, _names(scoring.extractor))
             advance(1)

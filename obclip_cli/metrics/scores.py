@@ -13,14 +13,19 @@ import torch
 from obclip_cli.data import Sample
 from obclip_cli.metrics.features import FeatureExtractor, Features
 from obclip_cli.metrics.fid import fid_estimate
+from obclip_cli.metrics.fid_infinity import fid_infinity_estimate
 from obclip_cli.metrics.inception_score import inception_score_estimate
 from obclip_cli.metrics.intervals import UNKNOWN, Estimate, of_mean, of_share
+from obclip_cli.metrics.judge_distance import judge_distances
 from obclip_cli.metrics.kid import kid_estimate
 from obclip_cli.metrics.per_image import attribute_hits, clip_scores, ssims
 
 BATCH = 64
 # Roles that emoji draw alike (cook, chef) are told apart by style only, so the judge's three best count.
 TOP = {"role": 3}
+# What distances between distributions are measured to: the dataset's references, or what the cloud alone makes of the
+# same prompts from other noise.
+REFERENCES, CLOUD = "references", "cloud"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Batch:
         samples: their prompts.
         features, texts: of the images, and embeddings (n, e) of the prompts.
         cloud_only: the cloud's own images of the same noise, where there are any.
+        near: their embeddings (n, e).
     """
 
     images: torch.Tensor
@@ -39,6 +45,7 @@ class Batch:
     features: Features
     texts: torch.Tensor
     cloud_only: torch.Tensor | None
+    near: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,18 @@ class ImageMetric:
 
 @dataclass(frozen=True)
 class SetMetric:
-    """A metric of all images together; `estimate` also gets the references' pooled features, (m, d), m = 0 for none."""
+    """A metric of all images together.
+
+    Attributes:
+        estimate: also gets pooled features (m, d) of the images that they are held against, m = 0 for none.
+        against: whose those are.
+    """
 
     name: str
     label: str
     estimate: Callable[[Features, torch.Tensor, np.random.Generator], Estimate]
     plotted: bool = True
+    against: str = REFERENCES
 
 
 def _distance(estimate: Callable[[torch.Tensor, torch.Tensor, np.random.Generator], Estimate]) -> Callable:
@@ -86,6 +99,14 @@ METRICS: tuple[SetMetric | ImageMetric, ...] = (
     SetMetric("is", "IS ↑", _inception, plotted=False),
     ImageMetric("clip", "CLIP score ↑", lambda batch: clip_scores(batch.features.embeddings, batch.texts)),
     ImageMetric("ssim", "SSIM to cloud-only ↑", lambda batch: ssims(batch.images, batch.cloud_only)),
+    SetMetric("fid_cloud", "FID to the cloud ↓", _distance(fid_estimate), against=CLOUD),
+    SetMetric("fid_cloud_inf", "FID∞ to the cloud ↓", _distance(fid_infinity_estimate), plotted=False, against=CLOUD),
+    ImageMetric(
+        "distance",
+        "judge's distance to cloud-only ↓",
+        lambda batch: judge_distances(batch.features.embeddings, batch.near),
+        plotted=False,
+    ),
 )
 # A metric draws its resamples from a generator of its own, so that its score does not depend on which others there are.
 MEANS = 3
@@ -135,7 +156,9 @@ def measure(
     each: dict[str, list[np.ndarray]] = {metric.name: [] for metric in metrics}
     for images in batches:
         here = slice(start, start + len(images))
-        batch = Batch(images, samples[here], extractor.extract(images), texts[here], next(cloud_only, None))
+        compared = next(cloud_only, None)
+        near = None if compared is None else extractor.extract(compared).embeddings
+        batch = Batch(images, samples[here], extractor.extract(images), texts[here], compared, near)
         parts.append(batch.features)
         for metric in metrics:
             each[metric.name].append(np.asarray(metric.values(batch), dtype=np.float64))
@@ -144,15 +167,21 @@ def measure(
 
 
 def estimates(
-    measured: Measurements, reference: torch.Tensor, extractor: FeatureExtractor, seed: int = 0
+    measured: Measurements,
+    reference: torch.Tensor,
+    extractor: FeatureExtractor,
+    seed: int = 0,
+    cloud: torch.Tensor | None = None,
 ) -> dict[str, Estimate]:
     """Every score with its interval.
 
     Args:
         reference: features of the reference images, (m, d); m = 0 where a dataset has none.
+        cloud: the same of the cloud's images from other noise.
     """
+    held = {REFERENCES: reference, CLOUD: torch.empty(0, 0) if cloud is None else cloud}
     found = {
-        metric.name: metric.estimate(measured.features, reference, np.random.default_rng([seed, place]))
+        metric.name: metric.estimate(measured.features, held[metric.against], np.random.default_rng([seed, place]))
         for place, metric in enumerate(METRICS)
         if isinstance(metric, SetMetric)
     }

@@ -28,7 +28,7 @@ from obclip_cli.evaluation.methods import baselines_and_obclip
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
-from obclip_cli.mini.released import adopt, keep_record, save_pipeline, write_reference
+from obclip_cli.mini.released import adopt, keep_record, save_pipeline, write_reference, write_seen_reference
 from obclip_cli.mini.training import Recipe, compute_device, processes, start_of
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
@@ -98,6 +98,7 @@ class Workshop:
         save_pipeline(weights / "mini-device", device, *others)
         shutil.copytree(self.models / "judge", weights / "judge", dirs_exist_ok=True)
         write_reference(weights / "reference", self.table, self.images)
+        write_seen_reference(weights / "reference_seen", self.table, self.images)
         keep_record(self.folder, STAGES)
 
     def write_card(self) -> None:

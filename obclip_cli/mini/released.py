@@ -81,8 +81,19 @@ def save_pipeline(
 
 def write_reference(folder: Path, table: pd.DataFrame, images: np.ndarray) -> None:
     """Write held-out people of a stated gender as `images.zip` (PNG) and `captions.csv`, one row an image."""
+    write_people(folder, table, images, (table["held_out"] & (table["gender"] != "")).to_numpy())
+
+
+def write_seen_reference(folder: Path, table: pd.DataFrame, images: np.ndarray) -> None:
+    """The same of people for whom no art is held out, or too little: without a skin tone, and children and the old."""
+    people = (table["category"] == "person") & (table["gender"] != "") & ~table["held_out"]
+    untoned, grown = table["tone"] == "", table["age"] == "adult"
+    write_people(folder, table, images, (people & (untoned == grown)).to_numpy())
+
+
+def write_people(folder: Path, table: pd.DataFrame, images: np.ndarray, chosen: np.ndarray) -> None:
+    """Write the people of the chosen rows (n,) as `images.zip` (PNG) and `captions.csv`, one row an image."""
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = (table["held_out"] & (table["gender"] != "")).to_numpy()
     people = table[chosen]
     described = people[["role", "gender", "age", "tone", "style"]].copy()
     described.insert(0, "file", people["style"] + "-" + people["hexcode"] + ".png")

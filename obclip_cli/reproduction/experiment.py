@@ -101,7 +101,7 @@ def caption_of(config: Config, run: Path | list[Path], *facts: str) -> str:
     folders = [run] if isinstance(run, Path) else run
     where = (
         f"Pair {config.pair.name}, dataset {config.dataset.get('name', 'none')}, {config.hybrid.steps} steps, "
-        f"seed {config.seed}; {measured_on(folders[0])}."
+        f"{config.size} size, seed {config.seed}; {measured_on(folders[0])}."
     )
     made = f"Run{'s' if len(folders) > 1 else ''}: {', '.join(f'runs/{folder.name}' for folder in folders)}."
     words = [f"{experiment['title']}.", experiment.get("note", ""), *facts, where, made]

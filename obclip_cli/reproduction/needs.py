@@ -18,6 +18,7 @@ from obclip_cli.diffusion.conditioning import is_guided
 from obclip_cli.diffusion.schedule import split
 from obclip_cli.errors import UserError
 from obclip_cli.evaluation.blocks import blocks_of
+from obclip_cli.evaluation.generate import shares_maps_only
 from obclip_cli.evaluation.methods import Method
 
 EXAMINERS = "Inception-v3 (0.1 GB) and OpenCLIP ViT-g/14 (5.5 GB), which score the images, unless they are here already"
@@ -88,7 +89,7 @@ def measure_step(config: Config) -> Measured:
 def macs_to_run(planned: Planned) -> int:
     """An upper limit of the multiply-accumulates of a run: steps that methods share are counted for each.
 
-    Scores need only the candidate that is kept, unless its rows depend on the others'.
+    Scores need only the candidate that is kept, unless its rows depend on the others', or on a pivot's.
     """
     config = planned.config
     models = architecture_of(config.pair.cloud), architecture_of(config.pair.device)
@@ -96,7 +97,7 @@ def macs_to_run(planned: Planned) -> int:
     for method in planned.methods:
         divided = split(config.pair, method.hybrid(config.hybrid.steps))
         whole = method.hidden and any(part.mixes_rows for part in accelerations(method.cache))
-        candidates = most_candidates(config) if whole else 1
+        candidates = 1 if not whole else 2 if shares_maps_only(method.cache) else most_candidates(config)
         sides = run_macs(*models, divided, cache=method.cache, candidates=candidates, batch=config.rows_at_once)
         per_prompt += sum(step.total for side in sides for step in side)
     return per_prompt * prompts_of(config)

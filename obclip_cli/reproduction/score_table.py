@@ -31,8 +31,8 @@ ROUNDS = 3
 LATENCY = "latency.csv"
 SHOWN = 8  # prompts in the grid of images
 # What only programs need.
-HIDDEN = ("name", "block", "paper_block", "run_folder", "kid", "ssim")
-SCORES = ("fid", "is", "clip", "gender", "tone", "age", "role_top3")
+HIDDEN = ("name", "block", "paper_block", "run_folder", "kid", "fid_cloud_inf")
+SCORES = ("fid", "fid_cloud", "is", "clip", "ssim", "distance", "gender", "tone", "age", "role_top3")
 COSTS = ("cloud_share", "cloud_tmac", "cloud_tmac_per_candidate", "device_tmac", "cloud_seconds")
 IN_SCORES = ["order", "k", "cache", "n", "cloud_gmacs", "device_gmacs"]  # columns of a run that say what we say anew
 COUNTED = (

@@ -9,7 +9,7 @@ import pytest
 
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError
-from obclip_cli.reproduction import claims, experiment, needs
+from obclip_cli.reproduction import contrast_claims, experiment, needs
 from obclip_cli.reproduction.claims import Claim, exactly
 from obclip_cli.runs import write_text
 from tests.conftest import Run, assert_one_line_error
@@ -39,7 +39,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(experiment, "experiment_names", lambda: NAMES)
     monkeypatch.setattr(experiment, "module_of", module)
-    monkeypatch.setattr(claims, "contrast_claims", lambda config, folder: [])
+    monkeypatch.setattr(contrast_claims, "contrast_claims", lambda config, folder: [])
     return seen
 
 
@@ -61,7 +61,8 @@ def test_an_experiment_that_cannot_run_does_not_stop_the_others(
 @pytest.mark.parametrize(
     ("arguments", "folder"),
     [
-        ([], "results"),
+        ([], "results/quick"),
+        (["--size", "full"], "results"),
         (["--limit", "3"], "results/quick"),
         (["hybrid.steps=20"], "results/quick"),
         (["--seed", "1"], "results/quick"),

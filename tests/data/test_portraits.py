@@ -68,7 +68,7 @@ def test_what_is_left_out_leaves_no_trace() -> None:
 
 def test_references_are_none_a_folder_or_the_emoji_art(tmp_path: Path) -> None:
     assert list(load("portraits").references(0)) == []
-    art = torch.cat(list(load("emoji_portraits").references(0)))
+    art = torch.cat(list(load("portraits", "dataset.references=package:mini/weights/reference").references(0)))
     assert art.shape[1:] == (3, 64, 64)
     for i in range(3):
         Image.new("RGB", (20, 30 + i)).save(tmp_path / f"{i}.png")

@@ -11,7 +11,8 @@ from obclip_cli.attacks.corpus import CAPTIONS, PROMPTS, read_corpus
 from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.main import run
-from obclip_cli.reproduction.claims import Claim, contrast_claims
+from obclip_cli.reproduction.claims import Claim
+from obclip_cli.reproduction.contrast_claims import contrast_claims
 from obclip_cli.reproduction.experiment import module_of
 
 SMALL = {"rounds": 1, "answered": 20, "published": 3, "made": 3, "images": 10, "most_queries": 4}  # of the games

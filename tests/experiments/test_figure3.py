@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.figure3 import claims, fid_differences, run, with_both_ends
+from experiments.figure3 import claims, differences, run, with_both_ends
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.pairs import pair_names
 from obclip_cli.evaluation.blocks import blocks_of
-from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE, contrast_claims
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_TESTABLE
+from obclip_cli.reproduction.contrast_claims import contrast_claims
 from tests.experiments.conftest import Reproduced
 
 
@@ -54,15 +55,17 @@ def test_slopes_are_computed_from_what_was_stored(slope: float, word: str, tmp_p
     for block, noise in zip(blocks_of(config), (-0.3, 0.0, 0.1, 0.2), strict=True):
         block.run(tmp_path).mkdir(parents=True)
         _seed(1.0, slope, noise).to_csv(block.run(tmp_path) / "scores.csv", index=False)
+        pd.DataFrame({"seed": range(50)}).to_csv(block.run(tmp_path) / "results.csv", index=False)
     found = claims(config, tmp_path)
     assert [claim.verdict.word for claim in found] == [word, word]
+    assert "200 prompts decide a difference of" in found[0].verdict.why
     assert found[0].paper == "18.3 at 0%, 16.55 at 20%, 15.65 at 40%, 13.86 at 100%"
 
 
 def test_orders_are_compared_within_each_seed() -> None:
     """FIDs vary by 9 between seeds and the lead by 1: side by side the orders overlap, paired they do not."""
     tables = [_seed(2.0, 0.1, noise) for noise in (-4.5, 0.0, 4.5)]
-    row = fid_differences(tables).iloc[0]
+    row = differences(tables).iloc[0]
     assert row["fid_difference"] == pytest.approx(-2, abs=1e-9) and row["fid_difference_high"] < 0
     whole = with_both_ends(tables).set_index(["order", "k"])
     assert whole.loc[("server_first", 5), "fid_high"] > whole.loc[("client_first", 5), "fid_low"]

@@ -10,7 +10,8 @@ from experiments.table2 import COMPARED, DEARER, IN_TURN, SECONDS
 from experiments.table6 import as_well
 from obclip_cli.compose import compose_config
 from obclip_cli.evaluation.blocks import blocks_of
-from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, contrast_claims
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE
+from obclip_cli.reproduction.contrast_claims import contrast_claims
 from obclip_cli.reproduction.experiment import module_of
 from tests.conftest import Run, assert_one_line_error
 from tests.experiments.conftest import Reproduced

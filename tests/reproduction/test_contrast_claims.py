@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim, contrast_claims
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim
+from obclip_cli.reproduction.contrast_claims import contrast_claims
 from tests.reproduction.hand_made import CLIPS, FIDS, NAMES, experiment
 
 CACHE, REUSE = NAMES[-2:]

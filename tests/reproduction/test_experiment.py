@@ -37,7 +37,8 @@ def test_the_dataset_is_the_pairs_and_what_is_typed_wins() -> None:
         dataset = compose_config(overrides).dataset
         return dataset["name"], dataset["limit"]
 
-    assert chosen("experiment=table3") == ("emoji", 200)
+    assert chosen("experiment=table3") == ("emoji", 100)
+    assert chosen("experiment=table3", "size=full") == ("emoji", 1500)
     assert chosen("experiment=table3", "dataset.limit=6") == ("emoji", 6)
     assert chosen("experiment=table3", "pair=sdxl-koala") == ("mjhq", 5000)
     assert chosen("experiment=table2", "pair=rv4-smallsd", "dataset.limit=9") == ("portraits", 9)
