@@ -31,7 +31,8 @@ obclip reproduce table7 --pair sdxl-koala --leave-out
 """
 EMBEDDED = "mini"
 NAMES = ", ".join(names_of("experiment"))
-QUICK = Path("results") / "quick"
+WHOLE = Path("results")
+QUICK = WHOLE / "quick"
 
 
 def reproduce(
@@ -72,7 +73,7 @@ def reproduce(
     overrides = [override for override in overrides if not override.startswith("pair=")]
     overrides += [f"dataset.limit={limit}"] if limit is not None else []
     is_whole = not overrides and seed is None and (size == FULL or pair != EMBEDDED)
-    whole = Path("results") if is_whole else QUICK
+    whole = WHOLE if is_whole else QUICK
     overrides += [f"size={size}"] if size is not None else []
     folder = output or (whole if pair == EMBEDDED else whole / pair)
     names = standing_names(folder) if name is None else [name]
@@ -156,6 +157,7 @@ def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
 
 def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:
     """After all experiments the page, after one its claims; raises the errors once the rest is safe."""
+    from obclip_cli.reproduction.agreement import agreement_with
     from obclip_cli.reproduction.page import write_page
 
     if whole:
@@ -165,5 +167,7 @@ def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:
         for claim in section.claims:
             typer.echo(f"\n{claim.claim} ({claim.source})\n  {claim.verdict.word}: {claim.verdict.why}")
     typer.echo(f"\nwritten to {folder}")
+    if folder == QUICK and (said := agreement_with([c for section in sections for c in section.claims], WHOLE)):
+        typer.echo(said)
     if failed := [f"{section.name} ({section.text})" for section in sections if not section.was_run]:
         raise UserError(f"not run: {'; '.join(failed)}; the rest is finished")

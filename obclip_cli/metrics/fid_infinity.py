@@ -16,9 +16,9 @@ from obclip_cli.metrics.intervals import UNKNOWN, Estimate, of_spread
 def fid_infinity_estimate(real: torch.Tensor, generated: torch.Tensor, rng: np.random.Generator) -> Estimate:
     """FID of infinitely many images of either side, with its interval over generated images.
 
-    Unknown where a half has no more images than features have dimensions: the bias of covariances without full rank
-    does not fall like 1 / n. It may lie below 0 where the sets are of one distribution. The halves are the same for every method that has as
-    many images and the same generator, so that draws can be subtracted.
+    Unknown where a half has no more images than features have dimensions: without full rank the bias of covariances
+    does not fall like 1 / n. It may lie below 0 where the sets are of one distribution. The halves are the same for
+    every method that has as many images and the same generator, so that draws can be subtracted.
 
     Args:
         real: reference features (m, d).

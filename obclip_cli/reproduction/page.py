@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from obclip_cli.reproduction.agreement import write_contrasts
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim
 from obclip_cli.reproduction.index import write_index
 from obclip_cli.runs import write_text
@@ -68,7 +69,9 @@ class Section:
 
 def write_page(folder: Path, sections: list[Section]) -> None:
     """Write `folder/README.md`, in the order of `sections`, and the page of all claims."""
-    summary = write_claims([claim for section in sections for claim in section.claims], folder)
+    claims = [claim for section in sections for claim in section.claims]
+    summary = write_claims(claims, folder)
+    write_contrasts(claims, folder)
     parts = [OPENING, f"## Claims\n\n{summary} One by one, with figures: [claims.md](claims.md).\n"]
     parts += [_shown(section) for section in sections]
     parts += [text for file, text in FURTHER.items() if (folder / file).exists()]
