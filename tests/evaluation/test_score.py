@@ -252,7 +252,7 @@ def test_prompts_that_cannot_be_hidden_are_left_out_of_every_method(tiny_pair: l
 
 
 def test_a_dataset_without_references_has_no_fid(tiny_pair: list[str], tmp_path: Path) -> None:
-    overrides = ["dataset=emoji_portraits", "dataset.limit=3", "dataset.references=null"]
+    overrides = ["dataset=portraits", "dataset.templates=emoji", "dataset.limit=3"]
     table = score(compose_config([*tiny_pair, *FAST, *overrides]), tmp_path)[0]
     assert table["fid"].isna().all() and table["kid"].isna().all()
     assert table["clip"].notna().all() and table["tone"].notna().all()

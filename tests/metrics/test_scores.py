@@ -144,7 +144,8 @@ def test_a_metric_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
         return scores.estimates(measured, torch.empty(0, 3), Extractor())
 
     before = found()
-    assert list(before) == ["fid", "kid", "is", "clip", "ssim", "tone"]
+    of_sets, of_images = ["fid", "kid", "is", "fid_cloud", "fid_cloud_inf"], ["clip", "ssim", "distance", "tone"]
+    assert list(before) == [*of_sets, *of_images] and before["distance"].value == 0
     assert math.isnan(before["fid"].value) and before["ssim"].value == 1
     brightness = scores.ImageMetric("brightness", "brightness ↑", lambda batch: batch.images.float().mean((1, 2, 3)))
     monkeypatch.setattr(scores, "METRICS", (*scores.METRICS, brightness))
@@ -158,6 +159,7 @@ def test_a_metric_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> Non
         "fid": "FID ↓",
         "clip": "CLIP score ↑",
         "ssim": "SSIM to cloud-only ↑",
+        "fid_cloud": "FID to the cloud ↓",
         "brightness": "brightness ↑",
         "tone": "tone right ↑",
     }
