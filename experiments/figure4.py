@@ -73,7 +73,8 @@ def claims(config: Config, folder: Path) -> list[Claim]:
     table = read_table(folder / "figure4.csv")
     early = table[table["share"] <= THRESHOLD].to_dict("records")
     lost = {row["share"]: Estimate(row[LOST], row[f"{LOST}_low"], row[f"{LOST}_high"]) for row in early}
-    prompts = prompts_in(blocks_of(config)[0].run(folder))
+    run = blocks_of(config)[0].run(folder)
+    prompts = prompts_in(run) if (run / "results.csv").exists() else None
     parts = [
         below(value, -NEAR, f"right images less p* alone, p* in {share:.0%}", prompts) for share, value in lost.items()
     ]
