@@ -67,7 +67,10 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     write_table(
         shares, folder / "pareto_groups", caption=f"Images with the right attribute, by what was asked. {caption}"
     )
-    plot_pareto(read_table(folder / "pareto.csv"), folder / "pareto.png", title=wanted["title"])
+    table = read_table(folder / "pareto.csv")
+    plot_pareto(table, folder / "pareto.png", title=wanted["title"])
+    own = (table["guidance"] == wanted["images_at"]) & (table["k"] < config.cloud_steps)
+    plot_pareto(table[own], folder / "pareto_front.png", title=wanted["title"])
     plot_growth(grown, folder / "pareto_growth.png")
     return caption
 

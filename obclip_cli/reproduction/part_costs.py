@@ -22,8 +22,9 @@ from obclip_cli.runs import read_table
 
 
 def run_cloud(bench: Bench, part: Part, prompts: Sequence[str]) -> None:
-    """What the cloud does for one request."""
+    """What the cloud does for one request; a prompt without attributes stands for all candidates."""
     pair = bench.at(part.guidance)
+    prompts = prompts[:1] if part.method.general else prompts
     stretch = pair.split(part.method).cloud
     if part.peer != OWN:
         peers.states(part.peer, part.settings, pair.cloud, prompts, stretch, [0] * len(prompts))
