@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 KINDS = ("csv", "md", "tex", "png")
 
 
-@pytest.mark.parametrize("name", standing_names())
+@pytest.mark.parametrize("name", standing_names(RESULTS))
 def test_every_experiment_is_there_and_names_its_runs(name: str) -> None:
     assert all((RESULTS / f"{name}.{kind}").stat().st_size for kind in KINDS)
     page = (RESULTS / "README.md").read_text()

@@ -67,7 +67,7 @@ def reproduce(
     overrides += [f"dataset.limit={limit}"] if limit is not None else []
     whole = Path("results") if not overrides and seed is None else QUICK
     folder = output or (whole if pair == EMBEDDED else whole / pair)
-    names = standing_names(folder) if name is None else [name]
+    names = standing_names(folder, pair) if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:
         from omegaconf import OmegaConf

@@ -1,6 +1,7 @@
 """Cost against fidelity with the front drawn, and how cost grows with the number of candidates."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,22 +92,15 @@ def _name(axis: Axes, rows: pd.DataFrame, *, fontsize: float) -> None:
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in marks]
     for name, place in zip(rows["method"], marks, strict=True):
         for offset, side in PLACES:
-            look = {
-                "fontsize": fontsize,
-                "ha": side,
-                "va": "center",
-                "textcoords": "offset points",
-                "path_effects": HALO,
-            }
-            text = axis.annotate(name, place, offset, xycoords="figure pixels", **look)
+            look: dict[str, Any] = {"fontsize": fontsize, "ha": side, "va": "center", "path_effects": HALO}
+            look |= {"xytext": offset, "textcoords": "offset points"}
+            text = axis.annotate(name, place, xycoords="figure pixels", **look)
             box = text.get_window_extent()
+            text.remove()
             if axis.bbox.containsx(box.x0) and axis.bbox.containsx(box.x1) and not box.count_overlaps(taken):
-                text.remove()
-                at = axis.transData.inverted().transform(place)
-                axis.annotate(name, at, offset, **look)
+                axis.annotate(name, axis.transData.inverted().transform(place), **look)
                 taken.append(box)
                 break
-            text.remove()
 
 
 def plot_growth(table: pd.DataFrame, path: Path) -> None:
