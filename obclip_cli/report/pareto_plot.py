@@ -78,7 +78,12 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
         some = rows[rows["family"] == family]
         y = some["distance"].clip(lower=LEAST)
         ends = [(y - some["distance_low"]).clip(lower=0), (some["distance_high"] - y).clip(lower=0)]
-        look = {"color": HUES[place], "markeredgecolor": "black", "markersize": 6, "markeredgewidth": 0.5}
+        look: dict[str, Any] = {
+            "color": HUES[place],
+            "markeredgecolor": "black",
+            "markersize": 6,
+            "markeredgewidth": 0.5,
+        }
         axis.errorbar(some["macs"], y, yerr=ends, fmt=marker, label=label, elinewidth=0.8, **look)
     best = rows[rows["on_front"]].sort_values("macs")
     axis.step(best["macs"], best["distance"].clip(lower=LEAST), where="post", color="black", linewidth=0.9)
@@ -98,7 +103,7 @@ def _name(axis: Axes, rows: pd.DataFrame, *, fontsize: float) -> None:
             box = text.get_window_extent()
             text.remove()
             if axis.bbox.containsx(box.x0) and axis.bbox.containsx(box.x1) and not box.count_overlaps(taken):
-                axis.annotate(name, axis.transData.inverted().transform(place), **look)
+                axis.annotate(name, tuple(axis.transData.inverted().transform(place)), **look)
                 taken.append(box)
                 break
 
