@@ -30,7 +30,7 @@ from obclip_cli.reproduction import peers
 from obclip_cli.reproduction.claims import Claim, Verdict, above, all_of, below, exactly, in_words, untested
 from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.reproduction.fidelity import BOTH, MANY, OWN, UNCACHED, Bench, Part, judge
-from obclip_cli.reproduction.part_costs import growth, make_all, shares
+from obclip_cli.reproduction.part_costs import growth, make_all, shares_of_macs, shares_of_seconds
 from obclip_cli.reproduction.score_table import interval_columns
 from obclip_cli.runs import read_table
 
@@ -168,8 +168,8 @@ def summary(config: Config, run: Path, parts: list[Part]) -> pd.DataFrame:
     """One row a method, k and guidance scale."""
     results, fids = read_table(run / "results.csv"), runs.read_json(run / "metrics.json")
     groups = list(dict.fromkeys(part.peer for part in parts))
-    macs = shares(run, "costs", "macs", groups).set_index(["k", "name"])["share"]
-    seconds = shares(run, "seconds", "seconds", groups).groupby(["k", "name"])["share"].agg(["median", "min", "max"])
+    macs = shares_of_macs(run, groups).set_index(["k", "name"])["share"]
+    seconds = shares_of_seconds(run, groups).groupby(["k", "name"])["share"].agg(["median", "min", "max"])
     rows = []
     for part in [part for part in parts if not part.others]:
         found, place = results[results["part"] == part.stem], (part.k, part.name)
@@ -181,7 +181,7 @@ def summary(config: Config, run: Path, parts: list[Part]) -> pd.DataFrame:
             "family": part.family,
         }
         row |= {"n": len(found), "images": int(found["ssim"].notna().sum()), "macs": round(float(macs[place]), 4)}
-        timed = np.round(np.asarray(seconds.loc[place], dtype=float), 4)
+        timed = (1.0, 1.0, 1.0) if part.name == UNCACHED else np.round(np.asarray(seconds.loc[place], dtype=float), 4)
         row |= dict(zip(("seconds", "seconds_low", "seconds_high"), timed, strict=True))
         for score in SCORES:
             if score in found and found[score].notna().any():

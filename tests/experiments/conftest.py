@@ -17,7 +17,7 @@ from obclip_cli.reproduction.experiment import module_of
 SMALL = {"rounds": 1, "answered": 10, "published": 3, "made": 3, "images": 10, "most_queries": 3}  # of the games
 SMALL |= {"lambdas": "[0.1,0.9]", "sweep_templates": 2, "templates": 3, "repeats": 3, "others": 3}
 FAST = ["hybrid.steps=12", "dataset.limit=3", *(f"++experiment.plays.{key}={size}" for key, size in SMALL.items())]
-FEW = {"rounds": 2, "seeds": 2, "few": 1, "guidance": "[2]", "peers": "[]", "counted_for": 3, "strengths": "[0.9,0.6]"}
+FEW = {"rounds": 2, "few": 1, "guidance": "[2]", "peers": "[]", "counted_for": 3, "strengths": "[0.9,0.6]"}
 FEW |= {"choice.prompts": "{2: 1}", "growth.candidates": "[2,3]"}
 FAST += [f"++experiment.{key}={value}" for key, value in FEW.items()]  # of cost against fidelity, and of pictures
 
