@@ -186,7 +186,12 @@ class Run:
         held = {name: self.claim(name).verdict for name in BETTER}
         better = [verdict for verdict in held.values() if verdict.word == HOLDS]
         worse = [verdict for verdict in held.values() if verdict.word == DOES_NOT_HOLD]
-        word = "Worth using" if better and not worse else "Not worth using" if worse and not better else "Not decided"
+        if better and worse:
+            word = "A trade"
+        elif better or worse:
+            word = "Worth using" if better else "Not worth using"
+        else:
+            word = "Not worth using as far as these pictures tell: nothing sets it apart from the device alone"
         return f"{word} (default): {'; '.join(verdict.why for verdict in held.values())}."
 
 

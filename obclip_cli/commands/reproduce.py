@@ -76,7 +76,7 @@ def reproduce(
     whole = WHOLE if is_whole else QUICK
     overrides += [f"size={size}"] if size is not None else []
     folder = output or (whole if pair == EMBEDDED else whole / pair)
-    names = standing_names(folder) if name is None else [name]
+    names = standing_names(folder, pair) if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:
         from omegaconf import OmegaConf

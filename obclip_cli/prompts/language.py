@@ -51,12 +51,11 @@ def other_language(prompt: str) -> str | None:
     letters = "".join(words)
     if not letters:
         return None
-    foreign = sum("LATIN" not in unicodedata.name(letter, "") for letter in letters)
+    foreign = sum("LATIN" not in unicodedata.name(letter, "") for letter in letters) > NO_LATIN * len(letters)
+    if not foreign and (said := next((_persons()[word] for word in words if word in _persons()), None)):
+        return said
+    if not foreign and sum(word in _english() for word in words) >= KNOWN * len(words):
+        return None  # the model, half a second to load, has no say
     chances = {code: float(chance) for code, chance in _identifier().rank(" ".join(words))}
     best = max((code for code in chances if code != "en"), key=chances.__getitem__)
-    if foreign > NO_LATIN * len(letters):
-        return best
-    if said := next((_persons()[word] for word in words if word in _persons()), None):
-        return said
-    known = sum(word in _english() for word in words) / len(words)
-    return best if chances[best] >= LIKELY and chances["en"] < UNLIKELY and known < KNOWN else None
+    return best if foreign or (chances[best] >= LIKELY and chances["en"] < UNLIKELY) else None

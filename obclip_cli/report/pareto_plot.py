@@ -1,10 +1,14 @@
 """Cost against fidelity with the front drawn, and how cost grows with the number of candidates."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import Bbox
 
 from obclip_cli.report.figures import HUES, legend_below, panels, save_figure
 
@@ -17,6 +21,17 @@ FAMILIES = {
     "peers": ("DeepCache, T-GATE, PAB", "P"),
 }
 LEAST = 1e-3  # a distance of 0 on a logarithmic axis
+# Where a mark's name may stand, in points, and which end of it is there; the front runs right and down from its marks.
+PLACES = [
+    ((5, 6), "left"),
+    ((-6, 0), "right"),
+    ((-5, -6), "right"),
+    ((-5, 6), "right"),
+    ((5, -6), "left"),
+    ((6, 0), "left"),
+    ((0, 10), "center"),
+]
+HALO = [withStroke(linewidth=1.5, foreground="white")]
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
@@ -32,33 +47,65 @@ def plot_pareto(table: pd.DataFrame, path: Path, *, title: str) -> None:
     Args:
         table: rows with `k`, `guidance`, `method`, `family`, `macs`, `distance` with its ends, and `on_front`.
     """
-    points, scales = sorted(table["k"].unique(), reverse=True), sorted(table["guidance"].unique())
-    figure, axes = panels(len(points), len(scales), (4.2 * len(scales), 3.1 * len(points)), sharex=True, sharey="row")
-    for line, k in zip(axes, points, strict=True):
-        for axis, guidance in zip(line, scales, strict=True):
-            rows = table[(table["k"] == k) & (table["guidance"] == guidance)]
-            for place, (family, (label, marker)) in enumerate(FAMILIES.items()):
-                some = rows[rows["family"] == family]
-                y = some["distance"].clip(lower=LEAST)
-                ends = [(y - some["distance_low"]).clip(lower=0), (some["distance_high"] - y).clip(lower=0)]
-                look = {"color": HUES[place], "markeredgecolor": "black", "markersize": 6, "markeredgewidth": 0.5}
-                axis.errorbar(some["macs"], y, yerr=ends, fmt=marker, label=label, elinewidth=0.8, **look)
-            best = rows[rows["on_front"]].sort_values("macs")
-            axis.step(best["macs"], best["distance"].clip(lower=LEAST), where="post", color="black", linewidth=0.9)
-            for _, row in rows[rows["family"].isin(("thin", "paper", "peers"))].iterrows():
-                right = row["macs"] > 0.7
-                look = {"fontsize": 5, "ha": "right" if right else "left", "textcoords": "offset points"}
-                name = row["method"].partition(",")[0]
-                axis.annotate(name, (row["macs"], max(row["distance"], LEAST)), (-5 if right else 5, 3), **look)
-            axis.set(yscale="log", title=f"k = {k}, guidance {guidance:g}", xlim=(0, 1.05))
-            axis.yaxis.set_major_formatter(PLAIN)
-            axis.title.set_fontsize(9)
-            axis.grid(alpha=0.3)
+    points, scales = list(table["k"].unique()), sorted(table["guidance"].unique())
+    whole = [(k, guidance) for k in points for guidance in scales]
+    columns = len(scales) if len(scales) > 1 else len(points)
+    lines = len(whole) // columns
+    width, height = (4.2, 3.1) if lines > 1 else (5.4, 4.4)
+    figure, axes = panels(lines, columns, (width * columns, height * lines), sharex=True, sharey="row")
+    for axis, (k, guidance) in zip(axes.flat, whole, strict=True):
+        rows = table[(table["k"] == k) & (table["guidance"] == guidance)]
+        if rows.empty:
+            axis.set_visible(False)
+            continue
+        _panel(axis, rows)
+        axis.set(yscale="log", xlim=(0, 1.05), xlabel="multiply-accumulates, share of unaccelerated")
+        axis.yaxis.set_major_formatter(PLAIN)
+        axis.set_title(f"k = {k}, guidance {guidance:g}", fontsize=9)
+        axis.xaxis.set_tick_params(labelbottom=True)
+        axis.grid(alpha=0.3)
+    for line in axes:
         line[0].set_ylabel("distance of the latent, relative")
-    for axis in axes[-1]:
-        axis.set_xlabel("multiply-accumulates, share of unaccelerated")
     below = legend_below(figure, *axes[0][0].get_legend_handles_labels())
+    figure.canvas.draw()  # what follows measures where things are
+    for axis, (k, guidance) in zip(axes.flat, whole, strict=True):
+        _name(axis, table[(table["k"] == k) & (table["guidance"] == guidance)], fontsize=5.5 if lines > 1 else 7)
     save_figure(figure, path, title=f"{title}: below and left is better; the line is the front", below=below)
+
+
+def _panel(axis: Axes, rows: pd.DataFrame) -> None:
+    for place, (family, (label, marker)) in enumerate(FAMILIES.items()):
+        some = rows[rows["family"] == family]
+        y = some["distance"].clip(lower=LEAST)
+        ends = [(y - some["distance_low"]).clip(lower=0), (some["distance_high"] - y).clip(lower=0)]
+        look: dict[str, Any] = {
+            "color": HUES[place],
+            "markeredgecolor": "black",
+            "markersize": 6,
+            "markeredgewidth": 0.5,
+        }
+        axis.errorbar(some["macs"], y, yerr=ends, fmt=marker, label=label, elinewidth=0.8, **look)
+    best = rows[rows["on_front"]].sort_values("macs")
+    axis.step(best["macs"], best["distance"].clip(lower=LEAST), where="post", color="black", linewidth=0.9)
+
+
+def _name(axis: Axes, rows: pd.DataFrame, *, fontsize: float) -> None:
+    """Write methods beside their marks, the front and others' work first; what finds no free place has no name."""
+    rows = rows[rows["family"].isin(FAMILIES)].assign(first=rows["on_front"] | rows["family"].isin(("paper", "peers")))
+    rows = rows.sort_values(["first", "macs"], ascending=[False, True])
+    marks = axis.transData.transform(np.column_stack([rows["macs"], rows["distance"].clip(lower=LEAST)]))
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in marks]
+    for name, place in zip(rows["method"], marks, strict=True):
+        for offset, side in PLACES:
+            look: dict[str, Any] = {"fontsize": fontsize, "ha": side, "va": "center", "path_effects": HALO}
+            look |= {"xytext": offset, "textcoords": "offset points"}
+            text = axis.annotate(name, place, xycoords="figure pixels", **look)
+            box = text.get_window_extent()
+            text.remove()
+            if axis.bbox.containsx(box.x0) and axis.bbox.containsx(box.x1) and not box.count_overlaps(taken):
+                axis.annotate(name, tuple(axis.transData.inverted().transform(place)), **look)
+                taken.append(box)
+                break
 
 
 def plot_growth(table: pd.DataFrame, path: Path) -> None:

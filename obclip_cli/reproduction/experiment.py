@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from obclip_cli import runs
+from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.data import check_settings, load_dataset
 from obclip_cli.diffusion import pairs
@@ -49,18 +50,23 @@ def experiment_names() -> list[str]:
     return sorted((path.stem for path in (data_folder("configs") / "experiment").glob("*.yaml")), key=reading_order)
 
 
-def standing_names(results: Path | None = None) -> list[str]:
-    """Those that `obclip reproduce` runs without a name; the others say `by_name`, as they take hours.
+def standing_names(results: Path | None = None, pair: str = "mini") -> list[str]:
+    """Those that `obclip reproduce` runs without a name.
+
+    The others take long (`by_name`) or another command makes them (`made_by`); they are read where their run is there.
 
     Args:
-        results: where `runs/` is. An experiment that another command makes (`made_by`) is read where its run is there.
+        results: where `runs/` is.
     """
     folder = data_folder("configs") / "experiment"
     found = []
     for name in experiment_names():
         said = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))["experiment"]
-        made = "made_by" not in said or (results is not None and any((results / "runs").glob(f"{name}-*")))
-        if made and not said.get("by_name"):
+        made = sorted((results / "runs").glob(f"{name}-*")) if results is not None else []
+        if made and said.get("by_name"):
+            config = compose_config([f"experiment={name}", f"pair={pair}"])
+            made = [run for run in made if runs.is_finished(run, config)]
+        if made or not ("made_by" in said or said.get("by_name")):
             found.append(name)
     return found
 

@@ -22,8 +22,9 @@ from obclip_cli.runs import read_table
 
 
 def run_cloud(bench: Bench, part: Part, prompts: Sequence[str]) -> None:
-    """What the cloud does for one request."""
+    """What the cloud does for one request; a prompt without attributes stands for all candidates."""
     pair = bench.at(part.guidance)
+    prompts = prompts[:1] if part.method.general else prompts
     stretch = pair.split(part.method).cloud
     if part.peer != OWN:
         peers.states(part.peer, part.settings, pair.cloud, prompts, stretch, [0] * len(prompts))
@@ -65,9 +66,12 @@ def of_group(config: Config, run: Path, parts: list[Part], candidates: int, roun
         runs.write_text(counts, pd.DataFrame(rows).to_csv(index=False))
     if not times.exists():
         rows = [
-            {"k": part.k, "name": part.name, "round": place, "seconds": timed(bench, part, words)}
+            {"k": part.k, "name": part.name, "round": place}
+            # Each beside the unaccelerated one, so that what slows the machine down slows both.
+            | {"plain": timed(bench, part.reference, words), "seconds": timed(bench, part, words)}
             for place in range(rounds)
             for part in compared
+            if part.name != UNCACHED
         ]
         runs.write_text(times, pd.DataFrame(rows).to_csv(index=False))
 
@@ -87,17 +91,21 @@ def make_all(config: Config, run: Path, parts: Iterable[Part], candidates: int, 
         advance(1)
 
 
-def shares(run: Path, kind: str, value: str, groups: Iterable[str]) -> pd.DataFrame:
-    """`macs` or `seconds` of every part against the unaccelerated one of its group (and round)."""
+def shares_of_macs(run: Path, groups: Iterable[str]) -> pd.DataFrame:
+    """`share`: multiply-accumulates of every part over those of the unaccelerated one of its group."""
     found = []
     for group in groups:
-        table = read_table(run / f"{kind}-{group}.csv")
-        keys = [key for key in ("k", "round") if key in table]
-        plain = table[table["name"] == UNCACHED].set_index(keys)[value].rename("plain")
-        joined = table.join(plain, on=keys)
-        rows = joined if group == OWN else joined[joined["name"] != UNCACHED]
-        found.append(rows.assign(share=rows[value] / rows["plain"]))
+        table = read_table(run / f"costs-{group}.csv")
+        plain = table[table["name"] == UNCACHED].set_index("k")["macs"].rename("plain")
+        rows = table if group == OWN else table[table["name"] != UNCACHED]
+        found.append(rows.assign(share=rows["macs"] / rows["k"].map(plain)))
     return pd.concat(found, ignore_index=True)
+
+
+def shares_of_seconds(run: Path, groups: Iterable[str]) -> pd.DataFrame:
+    """`share`: seconds of every part over those of the unaccelerated one that ran just before; one row a round."""
+    table = pd.concat([read_table(run / f"seconds-{group}.csv") for group in groups], ignore_index=True)
+    return table.assign(share=table["seconds"] / table["plain"])
 
 
 def growth(bench: Bench, parts: list[Part], counts: Sequence[int], bar: ProgressBar) -> pd.DataFrame:

@@ -19,6 +19,7 @@ OBCLIP = [line.split("  ")[0].partition("obclip ")[2] for line in LINES if line.
 FEW_STEPS = ["hybrid.steps=4", "hybrid.switch_point=2"]
 # What a line is run with so that it ends in seconds, beside a limit of two prompts.
 SMALLER = {
+    'generate "a woman firefighter with dark skin" cache=': ["hybrid.steps=12"],  # presets have a k of their own
     "generate": FEW_STEPS,
     "eval --limit": FEW_STEPS,
     "eval --dataset": ["hybrid.steps=10", "--limit", "2"],

@@ -15,10 +15,10 @@ from obclip_cli.reproduction.claims import Claim
 from obclip_cli.reproduction.contrast_claims import contrast_claims
 from obclip_cli.reproduction.experiment import module_of
 
-SMALL = {"rounds": 1, "answered": 20, "published": 3, "made": 3, "images": 10, "most_queries": 4}  # of the games
-SMALL |= {"lambdas": "[0.1,0.9]", "sweep_templates": 3, "templates": 4, "repeats": 3, "others": 4}
+SMALL = {"rounds": 1, "answered": 10, "published": 3, "made": 3, "images": 10, "most_queries": 3}  # of the games
+SMALL |= {"lambdas": "[0.1,0.9]", "sweep_templates": 2, "templates": 3, "repeats": 3, "others": 3}
 FAST = ["hybrid.steps=12", "dataset.limit=3", *(f"++experiment.plays.{key}={size}" for key, size in SMALL.items())]
-FEW = {"few": 1, "guidance": "[2]", "peers": "[]", "counted_for": 3, "strengths": "[0.9,0.6]"}
+FEW = {"rounds": 2, "few": 1, "guidance": "[2]", "peers": "[]", "counted_for": 3, "strengths": "[0.9,0.6]"}
 FEW |= {"choice.prompts": "{2: 1}", "growth.candidates": "[2,3]"}
 FAST += [f"++experiment.{key}={value}" for key, value in FEW.items()]  # of cost against fidelity, and of pictures
 
@@ -67,6 +67,8 @@ def reproduced(tiny_pair: list[str], shared_folder: Path) -> Reproduced:
 def reproduce(arguments: list[str]) -> None:
     """Run the command in this process."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("obclip_cli.reproduction.score_table.ROUNDS", 1)
+        patch.setattr("experiments.table2.ROUNDS", 2)
         patch.setattr("sys.argv", ["obclip", "reproduce", *arguments])
         try:
             run()

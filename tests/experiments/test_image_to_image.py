@@ -33,7 +33,9 @@ def test_scores_are_compared_at_equal_likeness() -> None:
     assert found.claim("fid").verdict.word == "not testable here"
 
 
-@pytest.mark.parametrize(("fid", "word"), [(6.5, "Worth using"), (9.0, "Not worth using"), (7.0, "Not decided")])
+@pytest.mark.parametrize(
+    ("fid", "word"), [(6.5, "Worth using"), (9.0, "Not worth using"), (7.0, "Not worth using as far")]
+)
 def test_the_sentence_follows_the_intervals(fid: float, word: str) -> None:
     assert by_hand(fid).verdict().startswith(word)
 
