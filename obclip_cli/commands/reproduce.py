@@ -61,7 +61,7 @@ def reproduce(
     compared with results.
     """
     from obclip_cli.report.progress import experiment_bars
-    from obclip_cli.reproduction.experiment import experiment_names, standing_names
+    from obclip_cli.reproduction.experiment import experiment_names, standing_names, take_over
     from obclip_cli.runs import check_writable
 
     name, overrides = o.split_prompt(arguments or [])
@@ -76,6 +76,9 @@ def reproduce(
     whole = WHOLE if is_whole else QUICK
     overrides += [f"size={size}"] if size is not None else []
     folder = output or (whole if pair == EMBEDDED else whole / pair)
+    if folder == QUICK and WHOLE.exists() and name is None:
+        check_writable(folder)
+        take_over(WHOLE, folder, {*standing_names(WHOLE, pair)} - {*standing_names()})
     names = standing_names(folder, pair) if name is None else [name]
     configs = [_composed(each, overrides, pair, seed, data) for each in names]
     if show_config:

@@ -7,6 +7,8 @@ experiments/NAME.py            what YAML cannot say: `run`, `claims` or both; se
 
 import importlib
 import re
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,6 +71,14 @@ def standing_names(results: Path | None = None, pair: str = "mini") -> list[str]
         if made or not ("made_by" in said or said.get("by_name")):
             found.append(name)
     return found
+
+
+def take_over(results: Path, folder: Path, names: Iterable[str]) -> None:
+    """Copy the runs of experiments that are read and not made, so that a quick look's page holds them too."""
+    for name in names:
+        for run in (results / "runs").glob(f"{name}-*"):
+            if not (there := folder / "runs" / run.name).exists():
+                shutil.copytree(run, there, ignore=shutil.ignore_patterns("images"))
 
 
 def module_of(config: Config) -> ModuleType | None:

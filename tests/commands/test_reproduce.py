@@ -43,6 +43,21 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return seen
 
 
+def test_a_quick_look_holds_what_is_read_and_not_made(
+    obclip: Obclip, fakes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiment, "experiment_names", lambda: [*NAMES, "mpc"])
+    run = tmp_path / "results" / "runs" / "mpc-mini-0"
+    for name in ("steps.csv", "images/000000.png"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    obclip("reproduce")
+    quick = tmp_path / "results" / "quick"
+    assert [path.name for path in (quick / "runs" / run.name).iterdir()] == ["steps.csv"]
+    assert "> what mpc shows" in (quick / "README.md").read_text()
+
+
 def test_an_experiment_that_cannot_run_does_not_stop_the_others(
     obclip: Obclip, fakes: dict[str, Any], tmp_path: Path
 ) -> None:

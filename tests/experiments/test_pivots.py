@@ -1,9 +1,10 @@
 """Whose maps are shared at N = 30: every setting has its row, and the paper's is divided by what its pivot shows."""
 
-from tests.experiments.conftest import Reproduced
+from tests.experiments.conftest import Reproduced, reproduce
 
 
 def test_settings_differ_and_the_papers_is_divided_by_its_pivot(reproduced: Reproduced) -> None:
+    reproduce(["pivots", "-o", str(reproduced.folder), *reproduced.overrides])
     table = reproduced.table("pivots").set_index("setting")
     pivots = {
         "no reuse": 0,

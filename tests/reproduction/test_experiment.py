@@ -29,7 +29,7 @@ def test_tables_come_before_figures_and_numbers_count() -> None:
 
 
 def test_an_experiment_of_hours_is_run_by_its_name_only() -> None:
-    assert {*experiment_names()} - {*standing_names()} == {"image_to_image", "mpc", "pareto"}
+    assert {*experiment_names()} - {*standing_names()} == {"image_to_image", "mpc", "order", "pareto", "pivots"}
 
 
 def test_the_dataset_is_the_pairs_and_what_is_typed_wins() -> None:
