@@ -14,10 +14,7 @@ import pandas as pd
 import torch
 
 from obclip_cli import runs
-from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
-from obclip_cli.cost.macs import Macs, pass_macs
-from obclip_cli.cost.profile import architecture_of
 from obclip_cli.data import Sample
 from obclip_cli.diffusion import pairs
 from obclip_cli.errors import UserError
@@ -27,20 +24,20 @@ from obclip_cli.evaluation.images import StoredImages, slug
 from obclip_cli.metrics.per_image import ssims
 from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.report.progress import ProgressBar
-from obclip_cli.report.tables import write_table
 from obclip_cli.reproduction.claims import Claim, exactly
+from obclip_cli.reproduction.encryption import macs_of, write_encrypted
 from obclip_cli.reproduction.experiment import run_folder, write_results
 from obclip_cli.reproduction.grids import Images, readings
 from obclip_cli.reproduction.paper import paper_table
 from obclip_cli.runs import read_table
 from obclip_cli.secure import measure
+from obclip_cli.secure.launch import script_rows
 from obclip_cli.secure.plan import Variant
 
 ORDERS = 100
 DELAYS = (1, 20, 50)  # milliseconds
 PICTURE = "pictures.png"
 PLAIN, MPC = "without protection", "under secure computation"
-SLOTS, WIDTH = 8192, 192  # of a ciphertext, and of them used, in the measured linear layer
 
 
 def variants(config: Config) -> list[Variant]:
@@ -69,8 +66,8 @@ def make(config: Config, folder: Path, python: Path, port: int | None, progress:
     sent = settings_of(config)["sent"]
     work: dict[str, Callable[[], list[measure.Row]]] = {
         "obclip": lambda: measure.obclip_rows(setting, sent, progress("ObCLIP", len(sent))),
-        "ckks": partial(measure.encrypted, python, "ckks"),
-        "pir": partial(measure.encrypted, python, "pir"),
+        "ckks": partial(script_rows, python, "homomorphic.py", "ckks"),
+        "pir": partial(script_rows, python, "homomorphic.py", "pir"),
     }
     advance, tables, answers = progress("tables", len(work)), {}, []
     for name, measured in work.items():
@@ -134,8 +131,7 @@ def run(config: Config, folder: Path, progress: ProgressBar) -> str:
     table = pd.DataFrame([*secure, *_obclip_rows(beside), *_other_rows(config, steps)])
     facts = f'Prompt: "{settings_of(config)["prompt"]}". Made by `{settings_of(config)["made_by"]}`.'
     same = f"SSIM of the finished image to the one without protection: {read['ssim'].iloc[-1]:.4f}."
-    caption = write_results(config, folder, table, run, facts, same, _see())
-    _write_encrypted(config, folder, run)
+    caption = write_results(config, folder, table, write_encrypted(config, folder, run), facts, same, _see())
     shutil.copyfile(run / PICTURE, folder / "mpc.png")
     return caption
 
@@ -221,33 +217,6 @@ def _other_rows(config: Config, steps: pd.DataFrame) -> list[dict[str, object]]:
             "hides": hides["HE-Diffusion"],
         },
     ]
-
-
-def macs_of(pair: str) -> Macs:
-    """Of one pass of a pair's large model with one row."""
-    model = architecture_of(compose_config([f"pair={pair}"]).pair.cloud)
-    return pass_macs(model.unet, model.text_tokens)
-
-
-def _write_encrypted(config: Config, folder: Path, run: Path) -> None:
-    """`mpc_ckks.*` with its estimates, and `mpc_retrieval.*`."""
-    notes = settings_of(config)["notes"]
-    measured = read_table(run / "ckks.csv").assign(figure="measured")
-    each = {name: measured[measured["operation"].str.startswith(name)].iloc[0] for name in ("linear", "convolution")}
-    each_mac = {name: row["cpu_seconds"] / row["macs"] for name, row in each.items()}
-    formula = (
-        "est.: convolution's MACs times its measured seconds a MAC, and linear layers' times theirs over "
-        f"{SLOTS // WIDTH}, as if all slots of a ciphertext were in use; no attention, SiLU, norm or softmax"
-    )
-    estimates = []
-    for name, pair in (("mini's large model", config.pair.name), ("SD-v1.4", "sd14-bksdm-small")):
-        macs = macs_of(pair)
-        seconds = macs.convolution * each_mac["convolution"] + macs.linear * each_mac["linear"] / (SLOTS // WIDTH)
-        row = {"operation": f"one pass of {name}", "macs": macs.convolution + macs.linear}
-        estimates.append(row | {"cpu_seconds": seconds, "figure": formula})
-    table = pd.concat([measured, pd.DataFrame(estimates)], ignore_index=True)
-    write_table(table, folder / "mpc_ckks", caption=f"{notes['ckks']} Run: runs/{run.name}.")
-    write_table(read_table(run / "pir.csv"), folder / "mpc_retrieval", caption=f"{notes['pir']} Run: runs/{run.name}.")
 
 
 def claims(config: Config, folder: Path) -> list[Claim]:

@@ -60,11 +60,14 @@ def profile(
     mpc: Annotated[
         bool, typer.Option("--mpc", help="Make the image under secure computation (SPU) and encryption; half an hour.")
     ] = False,
+    block: Annotated[
+        bool, typer.Option("--ckks-block", help="Run one residual block encrypted (orion-fhe); 16 GB of memory.")
+    ] = False,
     pir: Annotated[bool, typer.Option("--pir", help="Fetch one of N latents without saying which, encrypted.")] = False,
     environment: Annotated[
         Path | None,
         typer.Option(
-            "--environment", metavar="DIR", help="With --mpc, --pir: a virtual environment with SPU; else made."
+            "--environment", metavar="DIR", help="With --mpc, --pir, --ckks-block: a virtual environment; else made."
         ),
     ] = None,
     port: Annotated[
@@ -76,17 +79,20 @@ def profile(
 ) -> None:
     """Count multiply-accumulates, parameters and bytes of both sides."""
     _check(candidates, latency, random_weights, repeats)
-    require(mpc or pir or environment is None, "--environment is that of --mpc and --pir; add one of them")
+    hides = [mpc, block, pir]
+    require(any(hides) or environment is None, "--environment is that of --mpc, --ckks-block and --pir; add one")
+    require(not block or sum(hides) == 1, "--ckks-block has an environment of its own; type it alone")
     require(mpc or port is None, "--port is the first of the servers' ports; add --mpc")
-    if mpc or pir:
+    if any(hides):
         from obclip_cli.commands import profile_mpc
 
         if pir:
             profile_mpc.profile_pir(environment, output, as_json=as_json)
+        chosen = o.said(pair=pair, switch_point=switch_point) + (overrides or [])
+        if block:
+            profile_mpc.profile_block(chosen, environment, output)
         if mpc:
-            profile_mpc.profile_mpc(
-                o.said(pair=pair, switch_point=switch_point) + (overrides or []), environment, port, output
-            )
+            profile_mpc.profile_mpc(chosen, environment, port, output)
         return
     if paper:
         _paper(output, as_json)

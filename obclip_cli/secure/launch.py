@@ -1,4 +1,4 @@
-"""Run the parties of a protocol as processes of this machine, and leave none behind.
+"""Run scripts, and the parties of a protocol, as processes of this machine, and leave none behind.
 
 A party is any program that writes lines of JSON to its standard output. One may be `{"agree": TEXT}`, which must be
 the same at all parties. A party ends with 0 when it is done, and when its standard input is closed.
@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import IO, Any
 
 from obclip_cli.errors import UserError
@@ -21,6 +22,26 @@ from obclip_cli.errors import UserError
 Heard = Callable[[int, dict[str, Any]], None]
 PATIENCE = 5.0  # seconds for a party to end when it is told to
 HOST = "127.0.0.1"
+
+
+def script_rows(python: Path, script: str, *words: str, **variables: str) -> list[dict[str, Any]]:
+    """The lines of JSON that a script of this folder prints, such as `homomorphic.py` with `ckks` or `pir`.
+
+    Args:
+        python: of the environment that the script needs.
+        variables: of the process, beside our own.
+
+    Raises:
+        UserError: it fails.
+    """
+    command = [str(python), str(Path(__file__).with_name(script)), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
+    if done.returncode:
+        how = (done.stderr.strip() or "no message").splitlines()[-1][:200]
+        if done.returncode < 0:  # without a word, as where memory runs out
+            how = f"ended by {signal.Signals(-done.returncode).name}"
+        raise UserError(f"{script} {words[0]} failed ({how})")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def free_ports(count: int, first: int | None = None) -> list[int]:

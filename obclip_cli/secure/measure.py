@@ -227,18 +227,3 @@ def obclip_rows(setting: Setting, sent: list[int], advance: Advance) -> list[Row
             rows.append(which | taken | sizes | {"error_of_latents": distance(kept, plain)})
         advance(1)
     return rows
-
-
-def encrypted(python: Path, what: str) -> list[Row]:
-    """The lines of homomorphic.py, `ckks` or `pir`.
-
-    Raises:
-        UserError: it fails.
-    """
-    command = [str(python), str(HERE / "homomorphic.py"), what]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(
-            f"homomorphic.py {what} failed ({(done.stderr.strip() or 'no message').splitlines()[-1][:200]})"
-        )
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obclip_cli.secure.environment import check, pinned
+from obclip_cli.secure.environment import ORION, SPU, Environment, check
 from tests.conftest import Run, assert_one_line_error
 
 
@@ -19,17 +19,20 @@ def environment(folder: Path, packages: dict[str, str]) -> Path:
     return folder
 
 
-def test_what_is_pinned_is_enough(tmp_path: Path) -> None:
-    check(environment(tmp_path / "made", {name.lower(): version for name, version in pinned().items()}))
+@pytest.mark.parametrize("kind", [SPU, ORION])
+def test_what_is_pinned_is_enough(kind: Environment, tmp_path: Path) -> None:
+    packages = {name.lower(): version for name, version in kind.pinned().items()}
+    check(kind, environment(tmp_path / "made", packages))
+    assert len(packages) > 2
 
 
-@pytest.mark.parametrize("option", ["--mpc", "--pir"])
+@pytest.mark.parametrize("option", ["--mpc", "--pir", "--ckks-block"])
 @pytest.mark.parametrize(
     ("packages", "words"),
     [
         (None, "no bin/python in it"),
-        ({}, "has no spu 0.9.5"),
-        ({"spu": "0.9.5", "jax": "0.5.0"}, "has jax 0.5.0, not 0.4.34"),
+        ({}, "has no "),
+        ({"spu": "0.9.5", "jax": "0.5.0", "orion-fhe": "1.0.1"}, ", not "),
     ],
 )
 def test_another_is_one_line(
@@ -39,3 +42,8 @@ def test_another_is_one_line(
     run = obclip("profile", option, "--environment", str(folder), "-o", str(tmp_path / "out"))
     assert_one_line_error(run, words, "leave --environment out")
     assert not (tmp_path / "out").exists()
+
+
+def test_two_environments_are_not_one(obclip: Callable[..., Run], tmp_path: Path) -> None:
+    run = obclip("profile", "--mpc", "--ckks-block", "--environment", str(tmp_path))
+    assert_one_line_error(run, "has an environment of its own; type it alone")
