@@ -27,7 +27,7 @@ endif
 setup: $(STAMP) ## everything that is needed, with pip's own progress; TORCH=cpu without CUDA, EXTRAS=serve without tests
 	@echo "obclip: ready; $(BIN)/obclip --help"
 
-reproduce: $(STAMP) ## all tables and figures of the paper, into results/quick (under 45 minutes on two cores); SIZE=full: into results/, in hours, what is finished is read; PAIR=, DATA=
+reproduce: $(STAMP) ## all tables and figures of the paper, into results/quick, at smaller sizes; SIZE=full: into results/, in hours, what is finished is read; PAIR=, DATA=
 	$(BIN)/obclip reproduce --pair $(PAIR) --size $(SIZE) $(if $(DATA),--data $(DATA))
 
 test: $(STAMP) lint ## check types, style and import walls, then run all tests

@@ -49,7 +49,7 @@ def reproduce(
         typer.Option("--leave-out", help="Leave out scores whose models or data are missing; costs are counted."),
     ] = False,
     size: Annotated[
-        str | None, typer.Option("--size", help="quick (less than 45 minutes on `mini`, the default) or full (hours).")
+        str | None, typer.Option("--size", help="quick (the default) or full (hours on `mini`).")
     ] = None,
     seed: o.Seed = None,
     output: o.Output = None,
