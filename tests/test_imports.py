@@ -45,7 +45,7 @@ for module in pkgutil.walk_packages(obclip_cli.__path__, "obclip_cli."):
         try:
             importlib.import_module(module.name)
         except ModuleNotFoundError as error:  # of an extra that is not installed
-            assert error.name in ("ray", "jax", "tenseal"), error
+            assert error.name in ("ray", "jax", "tenseal", "orion"), error
 from obclip_cli.compose import compose_config
 from obclip_cli.diffusion.models import load_pipeline
 load_pipeline(compose_config().pair.device, dtype="float32", device="cpu")
