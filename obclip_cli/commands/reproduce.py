@@ -48,9 +48,7 @@ def reproduce(
         bool,
         typer.Option("--leave-out", help="Leave out scores whose models or data are missing; costs are counted."),
     ] = False,
-    size: Annotated[
-        str | None, typer.Option("--size", help="quick (the default) or full (hours on `mini`).")
-    ] = None,
+    size: Annotated[str | None, typer.Option("--size", help="quick (the default) or full (hours on `mini`).")] = None,
     seed: o.Seed = None,
     output: o.Output = None,
     show_config: o.ShowConfig = False,
