@@ -38,6 +38,11 @@ class Reproduced:
         """What an experiment was run with."""
         return compose_config([f"experiment={name}", *self.overrides])
 
+    def elsewhere(self, name: str, folder: Path) -> "Reproduced":
+        """One that is run by name only, in a folder of its own: other tables look for what it writes."""
+        reproduce([name, "-o", str(folder), *self.overrides])
+        return Reproduced(folder, self.overrides)
+
     def table(self, name: str) -> pd.DataFrame:
         """NAME.csv."""
         return pd.read_csv(self.folder / f"{name}.csv")

@@ -1,5 +1,7 @@
 """Image-to-image: what the two tables conclude, by hand, and both on a tiny pair."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from experiments.image_to_image import ALONE, OURS, ROLE, Run
 from experiments.noised_latent import ALONE as LATENT
 from experiments.noised_latent import curve, drop, guessed
 from obclip_cli.metrics.intervals import Estimate
-from tests.experiments.conftest import Reproduced, reproduce
+from tests.experiments.conftest import Reproduced
 
 
 def by_hand(fid: float) -> Run:
@@ -54,9 +56,9 @@ def test_no_picture_is_read_by_a_classifier_that_was_trained_on_it() -> None:
 
 
 @pytest.mark.slow
-def test_both_are_written_and_claim_something(reproduced: Reproduced) -> None:
-    reproduce(["image_to_image", "-o", str(reproduced.folder), *reproduced.overrides])  # as it is run by name only
-    table = reproduced.table("image_to_image")
+def test_both_are_written_and_claim_something(reproduced: Reproduced, tmp_path: Path) -> None:
+    made = reproduced.elsewhere("image_to_image", tmp_path)
+    table = made.table("image_to_image")
     assert {*table["way"]} >= {ALONE, OURS} and table["likeness"].notna().all()
-    claims = [*reproduced.claims("image_to_image"), *reproduced.claims("noised_latent")]
+    claims = [*made.claims("image_to_image"), *reproduced.claims("noised_latent")]
     assert len(claims) == 2 + 2 and all(claim.verdict.why for claim in claims)

@@ -1,5 +1,7 @@
 """Cost against fidelity: the table and what it concludes, on a tiny pair and by hand."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -7,7 +9,7 @@ from experiments.pareto import marginal, parts_of, picked
 from obclip_cli.compose import compose_config
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.report.pareto_plot import front
-from tests.experiments.conftest import Reproduced, reproduce
+from tests.experiments.conftest import Reproduced
 
 
 def test_parts_have_the_methods_of_every_point_and_those_that_presets_were_chosen_on() -> None:
@@ -46,8 +48,8 @@ def test_a_candidate_more_costs_the_slope() -> None:
 
 
 @pytest.mark.slow
-def test_the_table_compares_with_the_unaccelerated_part(reproduced: Reproduced) -> None:
-    reproduce(["pareto", "-o", str(reproduced.folder), *reproduced.overrides])  # as it is run by name only
+def test_the_table_compares_with_the_unaccelerated_part(reproduced: Reproduced, tmp_path: Path) -> None:
+    reproduced = reproduced.elsewhere("pareto", tmp_path)
     table = reproduced.table("pareto")
     plain = table[table["method"] == "uncached"]
     assert (plain["macs"] == 1).all() and (plain["distance"] == 0).all() and plain["on_front"].all()

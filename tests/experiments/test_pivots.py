@@ -1,10 +1,12 @@
 """Whose maps are shared at N = 30: every setting has its row, and the paper's is divided by what its pivot shows."""
 
-from tests.experiments.conftest import Reproduced, reproduce
+from pathlib import Path
+
+from tests.experiments.conftest import Reproduced
 
 
-def test_settings_differ_and_the_papers_is_divided_by_its_pivot(reproduced: Reproduced) -> None:
-    reproduce(["pivots", "-o", str(reproduced.folder), *reproduced.overrides])
+def test_settings_differ_and_the_papers_is_divided_by_its_pivot(reproduced: Reproduced, tmp_path: Path) -> None:
+    reproduced = reproduced.elsewhere("pivots", tmp_path)
     table = reproduced.table("pivots").set_index("setting")
     pivots = {
         "no reuse": 0,
