@@ -1,6 +1,6 @@
 """Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
 
-Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, judge, cloud, device; then check, release
+Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, decoder, judge, cloud, device; then check, release
 and card. Stop with Ctrl-C or SIGTERM; the next call resumes from the last checkpoint. To end early, resume with
 `--steps` five quarters of the steps reached: the rate decays over the last fifth. Several processes may share a stage:
 `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`. Where there is a GPU it is used; `art.npz` in
@@ -63,10 +63,17 @@ class Workshop:
         return replace(recipe, **self.changes)  # type: ignore[arg-type]  # the names are main's
 
     def train_autoencoder(self) -> None:
-        recipe = self._recipe("autoencoder", autoencoder.RECIPE, autoencoder.CONTINUED)
+        recipe = self._recipe("autoencoder", autoencoder.RECIPE)
         model = autoencoder.train(self.images, self.table, self.folder / "autoencoder", recipe)
         if model is not None:
-            model.save_pretrained(self.models / "vae")
+            model.save_pretrained(self.models / "autoencoder")
+
+    def train_decoder(self) -> None:
+        model = AutoencoderKL.from_pretrained(self.models / "autoencoder")
+        recipe = self._recipe("decoder", autoencoder.DECODER_RECIPE)
+        trained = autoencoder.train_decoder(model, self.images, self.table, self.folder / "decoder", recipe)
+        if trained is not None:
+            trained.save_pretrained(self.models / "vae")
 
     def train_judge(self) -> None:
         recipe = self._recipe("judge", judge.RECIPE)
@@ -84,7 +91,7 @@ class Workshop:
 
     def train_device(self) -> None:
         unet, text_encoder = self._cloud()
-        recipe = self._recipe("device", device_training.RECIPE)
+        recipe = self._recipe("device", device_training.RECIPE, device_training.CONTINUED)
         trained = device_training.train_device(unet, text_encoder, self._examples(), self.folder / "device", recipe)
         if trained is not None:
             trained.save_pretrained(self.models / "device")
@@ -139,7 +146,7 @@ class Workshop:
     def _cloud(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
         """The finished cloud model, or the averaged weights of its last checkpoint."""
         if not (self.models / "cloud").exists():
-            channels = self._vae().config.latent_channels
+            channels = autoencoder.create().config.latent_channels
             return diffusion_training.averaged(self.tokenizer, channels, self.folder / "cloud" / "checkpoint.pt")
         unet = UNet2DConditionModel.from_pretrained(self.models / "cloud")
         return unet, CLIPTextModel.from_pretrained(self.models / "text_encoder")
@@ -147,7 +154,7 @@ class Workshop:
     def _examples(self) -> diffusion_training.Examples:
         place = self.folder / "latents.pt"
         if not place.exists():
-            vae = self._vae().to(compute_device())
+            vae = AutoencoderKL.from_pretrained(self.models / "autoencoder").to(compute_device())
             partial = place.with_suffix(f".{processes()[0]}")  # every process makes its own, the last one stays
             torch.save(autoencoder.encode(vae, self.images[self.seen]) * vae.config.scaling_factor, partial)
             partial.replace(place)
@@ -156,7 +163,8 @@ class Workshop:
 
 
 STAGES = {
-    "autoencoder": ("vae", Workshop.train_autoencoder),
+    "autoencoder": ("autoencoder", Workshop.train_autoencoder),
+    "decoder": ("vae", Workshop.train_decoder),
     "judge": ("judge", Workshop.train_judge),
     "cloud": ("cloud", Workshop.train_cloud),
     "device": ("device", Workshop.train_device),

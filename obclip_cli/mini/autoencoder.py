@@ -1,6 +1,5 @@
 """Train the AutoencoderKL of the embedded pair: 64x64 RGB to 16x16 latents of 8 channels."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ from diffusers import AutoencoderKL
 from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, start_of
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
 RECIPE = Recipe(steps=4000, batch_size=32, learning_rate=2e-3, weight_decay=1e-4)
-CONTINUED = replace(RECIPE, learning_rate=1e-3)
+DECODER_RECIPE = Recipe(steps=1500, batch_size=8, learning_rate=1e-3, weight_decay=1e-4, ema_decay=0.995)
 CROP = 32  # the model is convolutional: crops give more varied edges a second than whole pictures
 KL_WEIGHT = 1e-5
 
@@ -49,11 +48,9 @@ def random_crops(images: np.ndarray, count: int, generator: torch.Generator) -> 
 
 
 def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe = RECIPE) -> AutoencoderKL | None:
-    """Train on everything that is not held out, from `folder/start` if it is there; None if stopped before the end."""
+    """Train on everything that is not held out; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
     model = create().to(memory_format=torch.channels_last)
-    if (start := start_of(folder)).exists():
-        model.load_state_dict(AutoencoderKL.from_pretrained(start).state_dict())
     seen = images[~table["held_out"].to_numpy()]
 
     def loss(generator: torch.Generator) -> Losses:
@@ -73,6 +70,36 @@ def train(images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe 
     training.use_average()
     latents = encode(model, seen[:: len(seen) // 1000])
     model.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
+    return model
+
+
+def train_decoder(
+    model: AutoencoderKL, images: np.ndarray, table: pd.DataFrame, folder: Path, recipe: Recipe = DECODER_RECIPE
+) -> AutoencoderKL | None:
+    """Fit the decoder alone to whole pictures, as it is used; None if stopped before the end.
+
+    GroupNorm sees other statistics in a crop than in a picture, most of which is white. The latents stay what they
+    were, and so do the models that denoise them.
+    """
+    torch.manual_seed(recipe.seed)
+    model = model.to(memory_format=torch.channels_last)
+    for kept in (model.encoder, model.quant_conv):
+        kept.requires_grad_(False)
+    seen = images[~table["held_out"].to_numpy()]
+
+    def loss(generator: torch.Generator) -> Losses:
+        rows = torch.randint(len(seen), (recipe.share,), generator=generator)
+        batch = to_tensor(seen[rows.numpy()]).to(compute_device(), memory_format=torch.channels_last)
+        with autocast(batch.device):
+            with torch.no_grad():
+                latents = model.encode(batch).latent_dist.mean
+            decoded = model.decode(latents).sample
+        return {"mse": F.mse_loss(decoded.float(), batch)}
+
+    training = Training("decoder", model, recipe, folder, loss)
+    if not training.run():
+        return None
+    training.use_average()
     return model
 
 

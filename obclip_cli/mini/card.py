@@ -17,7 +17,7 @@ from obclip_cli.mini.released import training_record
 from obclip_cli.report.tables import with_intervals
 from obclip_cli.runs import environment
 
-STAGES = ("autoencoder", "judge", "cloud", "device")
+STAGES = ("autoencoder", "decoder", "judge", "cloud", "device")
 PROMPTS = 1000
 
 

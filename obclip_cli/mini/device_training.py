@@ -8,6 +8,7 @@ the outputs of its blocks.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,9 +18,10 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from obclip_cli.mini.diffusion_training import NOISE, Examples, noised
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, start_of
 
 RECIPE = Recipe(steps=1500, batch_size=64, learning_rate=1e-3)
+CONTINUED = replace(RECIPE, steps=700, learning_rate=3e-4)
 FEATURE_WEIGHT = 0.2
 
 
@@ -75,10 +77,12 @@ def train_device(
     folder: Path,
     recipe: Recipe = RECIPE,
 ) -> UNet2DConditionModel | None:
-    """Distil the cloud UNet into the device UNet; None if stopped before the end."""
+    """Distil the cloud UNet into the device UNet, from `folder/start` if it is there; None if stopped before the end."""
     torch.manual_seed(recipe.seed)
     place = compute_device()
     device = create_device(cloud).to(memory_format=torch.channels_last)
+    if (start := start_of(folder)).exists():
+        device.load_state_dict(UNet2DConditionModel.from_pretrained(start).state_dict())
     scheduler = DDPMScheduler(**NOISE)
     cloud.to(place).requires_grad_(False).eval()
     text_encoder.to(place).requires_grad_(False).eval()

@@ -23,9 +23,9 @@ from obclip_cli.resources import package_folder
 
 
 def adopt(build: Path) -> None:
-    """Take the tokenizer over as finished, autoencoder and cloud model as starts for more training.
+    """Take tokenizer and autoencoder over as finished, cloud and device model as starts for more training.
 
-    The judge and the device model are made anew: the one is cheap, the other follows the cloud.
+    The judge is made anew, which is cheap.
 
     Raises:
         FileNotFoundError: the package holds no weights.
@@ -35,12 +35,16 @@ def adopt(build: Path) -> None:
         raise FileNotFoundError(f"{weights} holds no released weights; train from nothing instead")
     pipeline = StableDiffusionPipeline.from_pretrained(weights / "mini-cloud", dtype=torch.float32, safety_checker=None)
     pipeline.tokenizer.save_pretrained(build / "tokenizer")
-    pipeline.vae.save_pretrained(start_of(build / "autoencoder"))
+    pipeline.vae.save_pretrained(build / "models" / "autoencoder")
     start = start_of(build / "cloud")
     pipeline.unet.save_pretrained(start / "unet")
     pipeline.text_encoder.save_pretrained(start / "text_encoder")
-    for stage in ("autoencoder", "cloud"):
-        shutil.copyfile(training_record() / f"{stage}.json", start_of(build / stage) / "progress.json")
+    device = UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet", dtype=torch.float32)
+    device.save_pretrained(start_of(build / "device"))
+    for stage in ("decoder", "cloud", "device"):
+        if (before := training_record() / f"{stage}.json").exists():  # the first release had no stage of the decoder
+            start_of(build / stage).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(before, start_of(build / stage) / "progress.json")
 
 
 def training_record() -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 
 from obclip_cli.mini import released
 from obclip_cli.mini.training import start_of
@@ -20,9 +20,13 @@ def test_adopted_weights_are_the_packaged_ones(tmp_path: Path) -> None:
     start = UNet2DConditionModel.from_pretrained(start_of(tmp_path / "cloud") / "unet")
     for name, weight in packaged.unet.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)
-    assert (start_of(tmp_path / "autoencoder") / "config.json").exists()
-    assert json.loads((start_of(tmp_path / "autoencoder") / "progress.json").read_text())["steps"] > 0
-    assert not (tmp_path / "models").exists()
+    small = UNet2DConditionModel.from_pretrained(start_of(tmp_path / "device"))
+    assert small.config.layers_per_block == 1
+    assert small.dtype == torch.float32
+    assert json.loads((start_of(tmp_path / "device") / "progress.json").read_text())["steps"] > 0
+    vae = AutoencoderKL.from_pretrained(tmp_path / "models" / "autoencoder")
+    assert vae.config.scaling_factor == packaged.vae.config.scaling_factor
+    assert [made.name for made in (tmp_path / "models").iterdir()] == ["autoencoder"]
 
 
 def test_the_record_adds_what_went_before_and_keeps_adopted_stages(
