@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from obclip_cli.compose import compose_config
+from obclip_cli.reproduction.claims import DOES_NOT_HOLD, NOT_DECIDED
 from obclip_cli.reproduction.experiment import module_of, standing_names
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -31,6 +32,15 @@ def test_no_run_is_left_that_nothing_names() -> None:
     page = (RESULTS / "README.md").read_text()
     runs = {path.name for path in (RESULTS / "runs").iterdir()} - {"model-card"}  # named by the model card
     assert runs and all(f"runs/{run}" in page for run in runs)
+
+
+def test_what_does_not_hold_or_is_undecided_has_a_likelier_reason() -> None:
+    claims = pd.read_csv(RESULTS / "claims.csv", keep_default_na=False)
+    unsettled = claims[claims["verdict"].isin([DOES_NOT_HOLD, NOT_DECIDED])]
+    assert all(unsettled["reason"]), unsettled.loc[unsettled["reason"] == "", "claim"].to_list()
+    experiments = [compose_config([f"experiment={name}"]).experiment or {} for name in standing_names(RESULTS)]
+    told = {claim for experiment in experiments for claim in experiment.get("reasons", {}).get("mini", {})}
+    assert told <= {*claims["claim"]}  # a reason of no claim is a slip of the pen
 
 
 @pytest.mark.slow

@@ -139,6 +139,7 @@ def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
     """
     from obclip_cli.evaluation.blocks import settings_of
     from obclip_cli.reproduction import contrast_claims, experiment, score_table
+    from obclip_cli.reproduction.claims import with_reasons
     from obclip_cli.reproduction.page import Section
 
     settings, module, started = settings_of(config), experiment.module_of(config), time.monotonic()
@@ -153,7 +154,9 @@ def _run(config: Config, folder: Path, display: "Experiments") -> "Section":
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     display.say(f"{name}: written in {minutes} min {seconds:02d} s")
     own = module.claims(config, folder) if module is not None and hasattr(module, "claims") else []
-    return Section(title, name, text, was_run=True, claims=[*contrast_claims.contrast_claims(config, folder), *own])
+    claims = [*contrast_claims.contrast_claims(config, folder), *own]
+    reasons = settings.get("reasons", {}).get(config.pair.name, {})
+    return Section(title, name, text, was_run=True, claims=with_reasons(claims, reasons))
 
 
 def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:
@@ -167,6 +170,8 @@ def _conclude(folder: Path, sections: "list[Section]", *, whole: bool) -> None:
         typer.echo(section.text)
         for claim in section.claims:
             typer.echo(f"\n{claim.claim} ({claim.source})\n  {claim.verdict.word}: {claim.verdict.why}")
+            if claim.reason:
+                typer.echo(f"  likelier reason: {claim.reason}")
     typer.echo(f"\nwritten to {folder}")
     if folder == QUICK and (said := agreement_with([c for section in sections for c in section.claims], WHOLE)):
         typer.echo(said)

@@ -5,7 +5,8 @@ straddles the limit, nothing is decided, and it is said how many prompts would d
 are missing, nothing can be tested.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from obclip_cli.metrics.intervals import Estimate
 from obclip_cli.reproduction.power import Contrast, power_in_words
@@ -31,6 +32,7 @@ class Claim:
         paper: the paper's figures.
         ours: our figures, with their intervals.
         contrasts: what the verdict was computed from, where that is differences of scores.
+        reason: where it does not hold or is not decided: whether pair, size or paper is the likelier reason.
     """
 
     claim: str
@@ -39,6 +41,7 @@ class Claim:
     ours: str
     verdict: Verdict
     contrasts: tuple[Contrast, ...] = ()
+    reason: str = ""
 
 
 def below(difference: Estimate, limit: float, what: str, prompts: int | None = None) -> Verdict:
@@ -99,6 +102,20 @@ def exactly(true: bool, why: str) -> Verdict:
 def untested(why: str) -> Verdict:
     """The verdict where models or data are missing locally."""
     return Verdict(NOT_TESTABLE, why)
+
+
+def with_reasons(claims: Sequence[Claim], reasons: Mapping[str, str]) -> list[Claim]:
+    """The claims; those that do not hold or are not decided with what is known of why.
+
+    Args:
+        reasons: claim -> whether the pair, the size or the paper is the likelier reason.
+    """
+    return [
+        replace(claim, reason=" ".join(reasons[claim.claim].split()))
+        if claim.claim in reasons and claim.verdict.word in (DOES_NOT_HOLD, NOT_DECIDED)
+        else claim
+        for claim in claims
+    ]
 
 
 def in_words(estimate: Estimate) -> str:

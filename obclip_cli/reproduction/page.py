@@ -23,7 +23,8 @@ CLAIMS = """# The paper's claims, and what these runs say
 The claims are the paper's (arXiv 2510.04153) in our words, but for those whose source says that they are this
 project's own. The figures here are of the runs in this folder, with 95 % intervals in brackets. The verdict is
 computed: a claim *holds* or *does not hold* where the whole interval says so; it is *not decided here* where the
-interval allows both, and *not testable here* where a model or data are missing. On the embedded pair `mini` a verdict
+interval allows both, and *not testable here* where a model or data are missing. The likelier reason, where one is
+given, is our judgement and no computation. On the embedded pair `mini` a verdict
 speaks of that pair: small images, its own judge, its own data. It is no verdict on the paper's models.
 """
 SUMMED = {
@@ -93,7 +94,7 @@ def _shown(section: Section) -> str:
 def write_claims(claims: list[Claim], folder: Path) -> str:
     """Write `claims.md`, verdicts before figures, and `claims.csv`; return how many claims hold."""
     rows = [{**asdict(claim), "verdict": claim.verdict.word, "why": claim.verdict.why} for claim in claims]
-    table = pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why"])
+    table = pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why", "reason"])
     counted = Counter(table["verdict"])
     summary = f"Of {len(table)} claims {', '.join(f'{counted[word]} {said}' for word, said in SUMMED.items())}."
     short = table[["claim", "source", "verdict"]].map(lambda cell: str(cell).replace("|", r"\|"))
@@ -108,4 +109,5 @@ def _details(number: int, claim: Claim) -> str:
     """One claim with all its figures."""
     lines = {"The paper": claim.paper, "Here": claim.ours, f"**{claim.verdict.word}**": claim.verdict.why}
     told = [f"* {head}: {text or 'no figures'}" for head, text in lines.items()]
+    told += [f"* Likelier reason: {claim.reason}"] if claim.reason else []
     return "\n".join([f"## {number}. {claim.claim} ({claim.source})\n", *told])

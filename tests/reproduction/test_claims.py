@@ -18,6 +18,7 @@ from obclip_cli.reproduction.claims import (
     below,
     exactly,
     untested,
+    with_reasons,
 )
 from obclip_cli.reproduction.page import Section, write_page
 
@@ -69,3 +70,14 @@ def test_the_pages_have_every_claim_under_its_experiment_and_the_right_count(tmp
     assert "* **does not hold**: 1 | 2" in told and "* Here: no figures" in told
     assert all(f"## {number}. {claim.claim} (Fig. 3)" in told for number, claim in enumerate(claims, start=1))
     assert list(pd.read_csv(tmp_path / "claims.csv")["verdict"])[2:] == [NOT_DECIDED, NOT_TESTABLE, NOT_TESTABLE]
+
+
+def test_a_reason_is_given_only_where_a_claim_fails_or_is_undecided(tmp_path: Path) -> None:
+    verdicts = exactly(True, "1 = 1"), exactly(False, "1 = 2"), Verdict(NOT_DECIDED, "0 [-1, 1]"), untested("no weights")
+    claims = [Claim(f"claim {i}", "Fig. 3", "1", "2", verdict) for i, verdict in enumerate(verdicts)]
+    found = with_reasons(claims, {claim.claim: "The size:\n  few  prompts." for claim in claims} | {"another": "none"})
+    assert [claim.reason for claim in found] == ["", "The size: few prompts.", "The size: few prompts.", ""]
+    write_page(tmp_path, [Section("Figure 3", "figure3", "What was run.", True, found)])
+    assert (tmp_path / "claims.md").read_text().count("* Likelier reason: The size: few prompts.") == 2
+    assert pd.read_csv(tmp_path / "claims.csv", keep_default_na=False)["reason"].tolist() == [c.reason for c in found]
+    assert (tmp_path / "index.html").read_text().count("<dt>Likelier reason</dt>") == 2
