@@ -114,6 +114,7 @@ def typed(found: DictConfig, overrides: Sequence[str] = ()) -> Config:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
     config.dataset = _dataset_of(config.dataset, config.pair, config.size)
+    config.experiment = sized(config.experiment, config.size)
     config.cache = config.cache.at(config.hybrid.switch_point, own_schedule=config.pair.cloud.steps is not None)
     check(config)
     return config
@@ -186,8 +187,12 @@ def _dataset_of(asked: dict[str, Any], pair: PairConfig, size: str) -> dict[str,
 
 
 def sized(value: Any, size: str) -> Any:
-    """A setting that may say `{quick: ..., full: ...}`."""
-    return value[size] if isinstance(value, Mapping) and set(value) == {QUICK, FULL} else value
+    """Settings of which any may say `{quick: ..., full: ...}`, at one size."""
+    if isinstance(value, list):
+        return [sized(each, size) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    return sized(value[size], size) if set(value) == {QUICK, FULL} else {k: sized(v, size) for k, v in value.items()}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from obclip_cli.compose import compose_config, compose_model, sized
+from obclip_cli.compose import compose_config, compose_model
 from obclip_cli.config import NO_ACCELERATION, CacheConfig, Config, ModelConfig
 from obclip_cli.data.templates import load_templates
 from obclip_cli.errors import UserError
@@ -119,7 +119,7 @@ def blocks_of(config: Config) -> list[Block]:
         UserError: a block sets what the dataset does not have.
     """
     experiment = settings_of(config)
-    seeds = sized(experiment.get("seeds", 1), config.size)
+    seeds = experiment.get("seeds", 1)
     found = []
     for block in experiment.get("blocks", [{}]):
         for place in range(seeds):

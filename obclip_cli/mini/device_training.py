@@ -77,7 +77,7 @@ def train_device(
     folder: Path,
     recipe: Recipe = RECIPE,
 ) -> UNet2DConditionModel | None:
-    """Distil the cloud UNet into the device UNet, from `folder/start` if it is there; None if stopped before the end."""
+    """Distil the cloud UNet into the device UNet, from `folder/start` if there is one; None if stopped early."""
     torch.manual_seed(recipe.seed)
     place = compute_device()
     device = create_device(cloud).to(memory_format=torch.channels_last)

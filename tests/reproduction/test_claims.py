@@ -73,7 +73,8 @@ def test_the_pages_have_every_claim_under_its_experiment_and_the_right_count(tmp
 
 
 def test_a_reason_is_given_only_where_a_claim_fails_or_is_undecided(tmp_path: Path) -> None:
-    verdicts = exactly(True, "1 = 1"), exactly(False, "1 = 2"), Verdict(NOT_DECIDED, "0 [-1, 1]"), untested("no weights")
+    undecided = Verdict(NOT_DECIDED, "0 [-1, 1]")
+    verdicts = exactly(True, "1 = 1"), exactly(False, "1 = 2"), undecided, untested("no weights")
     claims = [Claim(f"claim {i}", "Fig. 3", "1", "2", verdict) for i, verdict in enumerate(verdicts)]
     found = with_reasons(claims, {claim.claim: "The size:\n  few  prompts." for claim in claims} | {"another": "none"})
     assert [claim.reason for claim in found] == ["", "The size: few prompts.", "The size: few prompts.", ""]

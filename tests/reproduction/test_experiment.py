@@ -37,14 +37,23 @@ def test_the_dataset_is_the_pairs_and_what_is_typed_wins() -> None:
         dataset = compose_config(overrides).dataset
         return dataset["name"], dataset["limit"]
 
-    assert chosen("experiment=table3") == ("emoji", 100)
-    assert chosen("experiment=table3", "size=full") == ("emoji", 1500)
+    assert chosen("experiment=table3") == ("emoji", 60)
+    assert chosen("experiment=table3", "size=full") == ("emoji", 250)
     assert chosen("experiment=table3", "dataset.limit=6") == ("emoji", 6)
     assert chosen("experiment=table3", "pair=sdxl-koala") == ("mjhq", 5000)
     assert chosen("experiment=table2", "pair=rv4-smallsd", "dataset.limit=9") == ("portraits", 9)
     assert chosen("experiment=table3", "dataset=mjhq") == ("mjhq", 5000)
     with pytest.raises(UserError, match=r"pair\.captions=cocoa is no dataset; did you mean coco"):
         compose_config(["dataset=captions_of_pair", "pair.captions=cocoa"])
+
+
+def test_what_an_experiment_plays_has_its_size_at_any_depth() -> None:
+    quick, full = (compose_config(["experiment=privacy", f"size={size}"]).experiment for size in ("quick", "full"))
+    assert quick is not None and full is not None
+    assert 0 < quick["plays"]["made"] < full["plays"]["made"]
+    assert quick["plays"]["lambdas"] == full["plays"]["lambdas"]
+    typed = compose_config(["experiment=privacy", "experiment.plays.made=7"]).experiment
+    assert typed is not None and typed["plays"]["made"] == 7
 
 
 def test_rows_are_the_papers_and_their_names_those_of_the_methods() -> None:
