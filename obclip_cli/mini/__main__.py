@@ -1,10 +1,11 @@
 """Train the embedded pair from nothing: `make mini`, or `python -m obclip_cli.mini`.
 
 Stages, each resumable and skipped once finished: art, tokenizer, autoencoder, decoder, judge, cloud, device; then
-check, release and card. Stop with Ctrl-C or SIGTERM; the next call resumes from the last checkpoint. To end early, resume with
-`--steps` five quarters of the steps reached: the rate decays over the last fifth. Several processes may share a stage:
-`torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`. Where there is a GPU it is used; `art.npz` in
-the folder spares it npm, `--batch` and `--rate` fill its memory, `--minutes` keeps to a time that is paid for.
+check, release and card. Stop with Ctrl-C or SIGTERM; the next call resumes from the last checkpoint. To end early,
+resume with `--steps` five quarters of the steps reached: the rate decays over the last fifth. Several processes may
+share a stage: `torchrun --nproc-per-node 2 -m obclip_cli.mini --only cloud --threads 1`. Where there is a GPU it is
+used; `art.npz` in the folder spares it npm, `--batch` and `--rate` fill its memory, `--minutes` keeps to a time that
+is paid for.
 """
 
 import json
