@@ -73,8 +73,8 @@ def costs_little(rise: Estimate, gap: Estimate, left: Estimate, what: str, promp
     """Whether a change costs less than a fifth of the gap between device-only and cloud-only.
 
     Args:
-        rise: of the FID; exactly 0 where no image changed.
-        gap: device-only's FID less cloud-only's; without one nothing can be held against it.
+        rise: of the score; exactly 0 where no image changed.
+        gap: device-only's score less cloud-only's; without one nothing can be held against it.
         left: the rise less a fifth of the gap, all from the same prompts and noise.
         prompts: as in `below`.
     """

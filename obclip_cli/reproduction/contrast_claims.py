@@ -35,6 +35,7 @@ MISSING = {"fid_cloud": "scores.cloud_draws=0: the cloud made no images from oth
 NAMES = {
     "fid": "FID",
     "fid_cloud": "FID to the cloud's own images",
+    "distance": "judge's distance to cloud-only's image",
     "clip": "CLIP score",
     "cloud_tmac": "T multiply-accumulates",
 }
@@ -57,7 +58,7 @@ def contrast_claims(config: Config, folder: Path) -> list[Claim]:
     Each has `says`, `source`, `paper` where no table prints it, and `tests`: `score` (or `cost`), `contrast` (method ->
     weight) and one of `below`, `above`, `at_most` (a limit) and `costs_little`. They are tested at every k of its
     methods, or at those in `k` or `share`; in every block, or in that of number `block`. A test with `beside: true` is
-    told, but the others decide: so the paper's own score stands beside a sharper one.
+    told, but the others decide: so the paper's own score stands beside sharper ones.
     """
     if not (config.experiment or {}).get("claims"):
         return []
@@ -83,7 +84,7 @@ def _judged(parts: list[_Part]) -> Verdict:
     if not beside:
         return found
     other = all_of(beside)
-    return Verdict(found.word, f"{found.why}. Beside it, by the paper's own score ({other.word}): {other.why}")
+    return Verdict(found.word, f"{found.why}. Beside it ({other.word}): {other.why}")
 
 
 def _parts(blocks: list[Block], folder: Path, claim: Mapping[str, Any], test: Mapping[str, Any]) -> list[_Part]:
