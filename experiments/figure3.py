@@ -26,7 +26,7 @@ PANELS = {
     "fid": "FID ↓",
     "fid_cloud": "FID to the cloud ↓",
     "clip": "CLIP score ↑",
-    **{f"{score}{AGAINST}": f"{name}, server first minus client first" for score, name in DISTANCES.items()},
+    **{f"{score}{AGAINST}": f"{name}:\nserver first minus client first" for score, name in DISTANCES.items()},
 }
 PRINTED = {"table": 3, "where": {"device": ["bk-sdm-small", None], "acceleration": [""]}, "quoted": False}
 
