@@ -178,7 +178,8 @@ class Run:
             why = "no blend, no role or no device alone of the same likeness"
             return Claim(BETTER[name], *SOURCE, "", untested(why))
         what = f"{'FID' if name == 'fid' else 'share of right roles'} less the device's at equal likeness,"
-        verdict = below(found, 0.0, what) if name == "fid" else above(found, 0.0, what)
+        pictures = self.table["place"].nunique()
+        verdict = (below if name == "fid" else above)(found, 0.0, what, pictures)
         return Claim(BETTER[name], *SOURCE, in_words(found), verdict)
 
     def verdict(self) -> str:

@@ -142,7 +142,7 @@ def leaks(tried: pd.DataFrame) -> tuple[str, Verdict]:
     """What a control must fail at."""
     best = tried.sort_values("low").iloc[-1]
     ours = f"{best['attack']}: {in_words(_success(best))}; 1/N = {best['bound']:.4g}"
-    return ours, above(_success(best), float(best["bound"]), f"success of {best['attack']}")
+    return ours, above(_success(best), float(best["bound"]), f"success of {best['attack']}", int(best["prompts"]))
 
 
 def _success(row: pd.Series) -> Estimate:
