@@ -235,19 +235,22 @@ def _plot_tradeoff(config: Config, blocks: list[Block], tables: list[pd.DataFram
 
 
 def _plot_bars(config: Config, blocks: list[Block], tables: list[pd.DataFrame], path: Path) -> None:
-    """FID of every row that either has, ours with intervals, and the paper's."""
-    columns = ["fid", "fid_low", "fid_high", f"fid{PAPER}"]
+    """Our distances with their intervals, of every row that either has, and the paper's FID where it prints one."""
     named = [
-        table.set_index(table["name"] + (f" ({block.label})" if len(blocks) > 1 else "")).reindex(columns=columns)
+        table.set_index(table["name"] + (f" ({block.label})" if len(blocks) > 1 else ""))
         for block, table in zip(blocks, tables, strict=True)
     ]
-    both = pd.concat(named)
-    both = both[both["fid"].notna() | both[f"fid{PAPER}"].notna()].rename(
-        columns=lambda name: name.replace("fid", "FID")
-    )
-    panels = {f"FID on pair {config.pair.name} ↓": both[["FID", "FID_low", "FID_high"]]}
-    panels["the paper's FID ↓"] = both[[f"FID{PAPER}"]]
-    plot_bars(panels, path, title=settings_of(config)["title"])
+    rows = pd.concat(named)
+    ours = {
+        f"{title}, pair {config.pair.name} ↓": rows.reindex(columns=[score, f"{score}_low", f"{score}_high"])
+        for score, title in (("fid", "FID"), ("fid_cloud", "FID to the cloud's own"))
+    }
+    panels = {title: table for title, table in ours.items() if table.notna().any(axis=None)}
+    printed = rows.reindex(columns=[f"fid{PAPER}"])
+    if printed.notna().any(axis=None) or not panels:
+        panels["the paper's FID ↓"] = printed
+    some = pd.concat(panels.values(), axis=1).notna().any(axis=1)
+    plot_bars({title: table[some] for title, table in panels.items()}, path, title=settings_of(config)["title"])
 
 
 PLOTS = {"tradeoff": _plot_tradeoff, "bars": _plot_bars}
