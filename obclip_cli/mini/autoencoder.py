@@ -79,7 +79,10 @@ def train_decoder(
     """Fit the decoder alone to whole pictures, as it is used; None if stopped before the end.
 
     GroupNorm sees other statistics in a crop than in a picture, most of which is white. The latents stay what they
-    were, and so do the models that denoise them.
+    were, so that the models that denoise them still fit.
+
+    Args:
+        images: uint8 (n, 64, 64, 3); those that `table` (n rows) calls held out are left out.
     """
     torch.manual_seed(recipe.seed)
     model = model.to(memory_format=torch.channels_last)

@@ -24,8 +24,8 @@ The claims are the paper's (arXiv 2510.04153) in our words, but for those whose 
 project's own. The figures here are of the runs in this folder, with 95 % intervals in brackets. The verdict is
 computed: a claim *holds* or *does not hold* where the whole interval says so; it is *not decided here* where the
 interval allows both, and *not testable here* where a model or data are missing. The likelier reason, where one is
-given, is our judgement and no computation. On the embedded pair `mini` a verdict
-speaks of that pair: small images, its own judge, its own data. It is no verdict on the paper's models.
+given, is our judgement and no computation. On the embedded pair `mini` a verdict speaks of that pair: small images, its
+own judge, its own data. It is no verdict on the paper's models.
 """
 SUMMED = {
     HOLDS: "hold",

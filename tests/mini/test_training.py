@@ -3,20 +3,29 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from safetensors.torch import load_file
 from torch import nn
 
 from obclip_cli.cost.macs import pass_macs
 from obclip_cli.data import Sample
 from obclip_cli.mini import check
+from obclip_cli.mini.autoencoder import held_out_psnr, train_decoder
+from obclip_cli.mini.captions import tokenize
 from obclip_cli.mini.check import right_tones
-from obclip_cli.mini.device_training import block_outputs, create_device
-from obclip_cli.mini.diffusion_training import NOISE, OFTENER, capped_snr_weights, create_cloud, draw_weights
-from obclip_cli.mini.training import Losses, Recipe, Training
+from obclip_cli.mini.device_training import block_outputs, create_device, train_device
+from obclip_cli.mini.diffusion_training import NOISE, OFTENER, Examples, capped_snr_weights, create_cloud, draw_weights
+from obclip_cli.mini.training import Losses, Recipe, Training, start_of
 from obclip_cli.resources import package_folder
 
 WEIGHTS = package_folder() / "mini" / "weights"
@@ -119,6 +128,33 @@ def test_block_outputs_are_kept_and_hooks_come_off() -> None:
         out = block(torch.ones(1, 2))
     block(torch.zeros(1, 2))
     assert torch.equal(kept[block], out)
+
+
+def test_only_the_decoder_is_fitted_to_whole_pictures(tmp_path: Path) -> None:
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "mini-cloud" / "vae", dtype=torch.float32)
+    before = {name: weight.clone() for name, weight in vae.state_dict().items()}
+    squares = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    images = squares.repeat(8, axis=1).repeat(8, axis=2)
+    sharp = held_out_psnr(vae, images[:4])
+    table, recipe = pd.DataFrame({"held_out": [False] * 4 + [True] * 2}), Recipe(12, 4, 2e-3, warmup=1, ema_decay=0.5)
+    fitted = train_decoder(vae, images, table, tmp_path, recipe)
+    assert fitted is not None and fitted.config.scaling_factor == vae.config.scaling_factor
+    kept = {name: torch.equal(weight, before[name]) for name, weight in fitted.state_dict().items()}
+    assert all(same for name, same in kept.items() if name.startswith(("encoder", "quant_conv")))
+    assert not any(same for name, same in kept.items() if name.startswith("decoder") and name.endswith("weight"))
+    assert held_out_psnr(fitted, images[:4]) > sharp + 0.5
+
+
+def test_the_device_goes_on_from_what_lies_in_start(tmp_path: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(WEIGHTS / "mini-cloud", dtype=torch.float32, safety_checker=None)
+    started = UNet2DConditionModel.from_pretrained(WEIGHTS / "mini-device" / "unet", dtype=torch.float32)
+    started.save_pretrained(start_of(tmp_path))
+    tokens, all_rows = tokenize(pipeline.tokenizer, ["a woman", "a man", "a cat", ""]), torch.ones(3)
+    examples = Examples(torch.randn(3, 8, 16, 16), tokens[:3, None], all_rows, all_rows, tokens[3])
+    trained = train_device(pipeline.unet, pipeline.text_encoder, examples, tmp_path, Recipe(1, 8, 1e-9))
+    assert trained is not None
+    for name, weight in trained.state_dict().items():
+        torch.testing.assert_close(weight, started.state_dict()[name], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mini-cloud", "mini-device"])
