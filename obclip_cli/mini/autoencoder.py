@@ -12,7 +12,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device
 
 RECIPE = Recipe(steps=4000, batch_size=32, learning_rate=2e-3, weight_decay=1e-4)
-DECODER_RECIPE = Recipe(steps=1500, batch_size=8, learning_rate=1e-3, weight_decay=1e-4, ema_decay=0.995)
+DECODER_RECIPE = Recipe(steps=5000, batch_size=8, learning_rate=1e-3, weight_decay=1e-4, ema_decay=0.995)
 CROP = 32  # the model is convolutional: crops give more varied edges a second than whole pictures
 KL_WEIGHT = 1e-5
 

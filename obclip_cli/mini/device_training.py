@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from obclip_cli.mini.diffusion_training import NOISE, Examples, noised
-from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, start_of
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, keep_norms_in_fp32, start_of
 
 RECIPE = Recipe(steps=1500, batch_size=64, learning_rate=1e-3)
 CONTINUED = replace(RECIPE, steps=700, learning_rate=3e-4)
@@ -86,6 +86,7 @@ def train_device(
     scheduler = DDPMScheduler(**NOISE)
     cloud.to(place).requires_grad_(False).eval()
     text_encoder.to(place).requires_grad_(False).eval()
+    keep_norms_in_fp32(cloud)
     teachers = (cloud.down_blocks[0], cloud.up_blocks[1], cloud.up_blocks[2])
     students = (device.down_blocks[0], device.up_blocks[0], device.up_blocks[1])
 

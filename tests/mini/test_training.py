@@ -25,7 +25,7 @@ from obclip_cli.mini.captions import tokenize
 from obclip_cli.mini.check import right_tones
 from obclip_cli.mini.device_training import block_outputs, create_device, train_device
 from obclip_cli.mini.diffusion_training import NOISE, OFTENER, Examples, capped_snr_weights, create_cloud, draw_weights
-from obclip_cli.mini.training import Losses, Recipe, Training, start_of
+from obclip_cli.mini.training import Losses, Recipe, Training, autocast, keep_norms_in_fp32, start_of
 from obclip_cli.resources import package_folder
 
 WEIGHTS = package_folder() / "mini" / "weights"
@@ -69,6 +69,24 @@ def test_learning_rate_warms_up_stays_and_decays(tmp_path: Path) -> None:
     training = line_fit(tmp_path, 100)
     rates = [training.learning_rate() for training.step in range(100)]
     assert rates[0] < rates[3] < 0.05 and rates[5] == rates[79] == 0.05 and 0 < rates[99] < 0.005
+
+
+def test_norms_compute_in_fp32_under_autocast() -> None:
+    norm = nn.GroupNorm(2, 4)
+    picture = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    keep_norms_in_fp32(nn.Sequential(norm))
+    with torch.autocast("cpu", torch.bfloat16):
+        normed = norm(picture.bfloat16())
+    assert normed.dtype == torch.float32
+    torch.testing.assert_close(normed, nn.GroupNorm(2, 4)(picture.bfloat16().float()))
+
+
+def test_autocast_changes_products_by_no_more_than_bf16_rounds() -> None:
+    q, k = torch.randn(2, 1, 2, 8, 16, generator=torch.Generator().manual_seed(0)).unbind()
+    plain = nn.functional.scaled_dot_product_attention(q, k, k)
+    with autocast(torch.device("cpu")):
+        rounded = nn.functional.scaled_dot_product_attention(q, k, k)
+    torch.testing.assert_close(rounded.float(), plain, rtol=0.02, atol=0.02)
 
 
 def test_tones_are_drawn_evenly_within_styles_however_many_pictures_there_are() -> None:
