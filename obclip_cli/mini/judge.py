@@ -108,7 +108,6 @@ def train(
         picks = torch.randint(1_000_000, (len(rows),), generator=generator).tolist()
         captions = [texts[row][pick % len(texts[row])] for row, pick in zip(rows.tolist(), picks, strict=True)]
         changed = augment(to_tensor(images[rows.numpy()]), generator).contiguous(memory_format=torch.channels_last)
-        # In fp32: trained in bf16 it read 96 % of held-out tones where this reads 99 %.
         features = judge.clip.encode_image(changed.to(device), normalize=True)
         text_features = judge.clip.encode_text(tokenize(tokenizer, captions).to(device), normalize=True)
         losses = {"contrastive": contrastive(features, text_features, judge.clip.logit_scale.exp().clamp(max=100))}
