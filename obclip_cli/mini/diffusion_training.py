@@ -16,7 +16,7 @@ from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute
 
 RECIPE = Recipe(steps=14000, batch_size=64, learning_rate=8e-4)
 # From released weights, which have decayed already: at the full rate 1,500 steps made them worse.
-CONTINUED = Recipe(steps=4500, batch_size=64, learning_rate=3e-4)
+CONTINUED = Recipe(steps=3600, batch_size=64, learning_rate=3e-4)
 SNR_CAP = 5.0
 # How much oftener a tone of a style is drawn than the others: the weights released first learnt these two swapped.
 OFTENER = {("fluent-3d", "medium-light"): 2.0, ("fluent-3d", "medium"): 2.0}
