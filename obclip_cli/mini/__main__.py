@@ -25,7 +25,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from obclip_cli.compose import compose_config
-from obclip_cli.evaluation.methods import baselines_and_obclip
+from obclip_cli.evaluation.methods import CLOUD_ONLY, baselines_and_obclip
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
@@ -117,7 +117,9 @@ class Workshop:
         methods = baselines_and_obclip(config, (5, 10))
         place = self.folder / "scores" / run_name(config, methods)  # new weights get a run of their own
         with progress_bars() as bar:
-            run_benchmark(config, methods, place, bar)
+            scores, _, samples = run_benchmark(config, methods, place, bar)
+        results = pd.read_csv(place / "results.csv")
+        hits = results.loc[results["method"] == CLOUD_ONLY, "tone"].reset_index(drop=True)
         card.write_card(
             package_folder() / "mini" / "MODEL_CARD.md",
             table=self.table,
@@ -125,7 +127,8 @@ class Workshop:
             vae=AutoencoderKL.from_pretrained(weights / "mini-cloud" / "vae"),
             cloud=UNet2DConditionModel.from_pretrained(weights / "mini-cloud" / "unet"),
             device=UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet"),
-            scores=pd.read_csv(place / "scores.csv"),
+            scores=scores,
+            tones=pd.Series(check.right_tones(hits, samples)),
             compared=pd.read_csv(self.folder / "check" / "scores.csv", index_col="model"),
             guidance_scale=config.pair.guidance_scale,
         )
