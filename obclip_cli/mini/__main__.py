@@ -29,7 +29,14 @@ from obclip_cli.evaluation.methods import CLOUD_ONLY, baselines_and_obclip
 from obclip_cli.evaluation.score import run_benchmark
 from obclip_cli.evaluation.store import run_name
 from obclip_cli.mini import art, autoencoder, captions, card, check, device_training, diffusion_training, judge
-from obclip_cli.mini.released import adopt, keep_record, save_pipeline, write_reference, write_seen_reference
+from obclip_cli.mini.released import (
+    adopt,
+    keep_record,
+    save_pipeline,
+    training_record,
+    write_reference,
+    write_seen_reference,
+)
 from obclip_cli.mini.training import Recipe, compute_device, processes, start_of
 from obclip_cli.report.progress import progress_bars
 from obclip_cli.resources import package_folder
@@ -108,6 +115,8 @@ class Workshop:
         write_reference(weights / "reference", self.table, self.images)
         write_seen_reference(weights / "reference_seen", self.table, self.images)
         keep_record(self.folder, STAGES)
+        if (sheet := self.folder / "check" / check.SHEET).exists():
+            shutil.copyfile(sheet, training_record() / check.SHEET)
 
     def write_card(self) -> None:
         """Score the released weights on 1,000 prompts and describe them."""

@@ -3,14 +3,18 @@
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from obclip_cli.compose import compose_config
 from obclip_cli.data import Sample
 from obclip_cli.evaluation.methods import both_ends
 from obclip_cli.evaluation.score import run_benchmark
+from obclip_cli.report.picture_grid import plot_grid
 from obclip_cli.report.progress import progress_bars
 
 PROMPTS = 400
+SHOWN = 10
+SHEET = "before_and_now.png"
 RELEASED = "package:mini/weights/mini-cloud"
 SCORES = ("fid", "clip", "gender", "tone", "role_top3")
 
@@ -18,24 +22,35 @@ SCORES = ("fid", "clip", "gender", "tone", "role_top3")
 def compare(folder: Path, clouds: dict[str, str], *, judge: str) -> pd.DataFrame:
     """Score every cloud model and the released one on `folder/reference`; images are kept, scored ones only read.
 
+    Images of the same prompts and noise, the released model's above the last one's, stand in `folder/SHEET`.
+
     Args:
         clouds: a name (the step) -> folder of a pipeline.
 
     Returns:
         One column a model (a row of `folder/scores.csv`): its scores, then the share of right tones as "style tone".
     """
-    found = {name: _scores(folder, name, cloud, judge) for name, cloud in ({"released": RELEASED} | clouds).items()}
+    found, shown = {}, {}
+    for name, cloud in ({"released": RELEASED} | clouds).items():
+        found[name], shown[name] = _scores(folder, name, cloud, judge)
     pd.DataFrame(found).T.to_csv(folder / "scores.csv", index_label="model")
+    last = list(found)[-1]
+    rows = {"before": torch.stack([*shown["released"].values()]), "now": torch.stack([*shown[last].values()])}
+    plot_grid(folder / SHEET, rows, list(shown[last]))
     return pd.DataFrame(found)
 
 
-def _scores(folder: Path, name: str, cloud: str, judge: str) -> dict[str, float]:
+def _scores(folder: Path, name: str, cloud: str, judge: str) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Scores of one model, and some of its images by prompt, uint8 (3, H, W)."""
     prompts = ["dataset=emoji", f"dataset.root={folder / 'reference'}", f"dataset.limit={PROMPTS}"]
     config = compose_config(["pair=mini", f"pair.cloud.path={cloud}", f"pair.judge={judge}", *prompts])
+    method = both_ends(config)[0]
     with progress_bars() as bar:
-        scores, _, samples = run_benchmark(config, both_ends(config)[:1], folder / name, bar)
+        scores, images, samples = run_benchmark(config, [method], folder / name, bar)
     hits = pd.read_csv(folder / name / "results.csv")["tone"]
-    return {score: float(scores[score].iloc[-1]) for score in SCORES} | right_tones(hits, samples)
+    chosen = range(0, len(samples), max(1, len(samples) // SHOWN))[:SHOWN]
+    shown = {samples[place].prompt: images[method.name][place] for place in chosen}
+    return {score: float(scores[score].iloc[-1]) for score in SCORES} | right_tones(hits, samples), shown
 
 
 def right_tones(hits: pd.Series, samples: list[Sample]) -> dict[str, float]:

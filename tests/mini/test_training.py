@@ -14,6 +14,7 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -122,6 +123,8 @@ def test_a_model_is_compared_with_the_released_one(tmp_path: Path, monkeypatch: 
     assert list(table) == ["released", "step-1"]
     assert table.loc["fid", "released"] != table.loc["fid", "step-1"]
     assert pd.read_csv(tmp_path / "scores.csv")["all all"].between(0, 1).all()
+    with Image.open(tmp_path / check.SHEET) as sheet:
+        assert sheet.width > 64 * 2  # two prompts
 
 
 def test_the_device_starts_from_the_clouds_weights_and_costs_at_most_a_third() -> None:
