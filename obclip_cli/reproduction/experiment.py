@@ -55,7 +55,8 @@ def experiment_names() -> list[str]:
 def standing_names(results: Path | None = None, pair: str = "mini") -> list[str]:
     """Those that `obclip reproduce` runs without a name.
 
-    The others take long (`by_name`) or another command makes them (`made_by`); they are read where their run is there.
+    The others take long (`by_name`) or another command makes them (`made_by`); they are read where their run with these
+    weights is there.
 
     Args:
         results: where `runs/` is.
@@ -65,9 +66,10 @@ def standing_names(results: Path | None = None, pair: str = "mini") -> list[str]
     for name in experiment_names():
         said = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))["experiment"]
         made = sorted((results / "runs").glob(f"{name}-*")) if results is not None else []
-        if made and said.get("by_name"):
+        if made and results is not None and ("made_by" in said or said.get("by_name")):
             config = compose_config([f"experiment={name}", f"pair={pair}"])
-            made = [run for run in made if runs.is_finished(run, config)]
+            own = run_folder(config, results)
+            made = [run for run in made if (run == own if "made_by" in said else runs.is_finished(run, config))]
         if made or not ("made_by" in said or said.get("by_name")):
             found.append(name)
     return found

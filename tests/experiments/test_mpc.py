@@ -38,5 +38,7 @@ def test_orders_of_magnitude_are_a_hundred_in_bytes_and_in_cpu(
 def test_it_is_read_only_where_its_run_is(obclip: Callable[..., Run], tmp_path: Path) -> None:
     assert_one_line_error(obclip("reproduce", "mpc", "-o", str(tmp_path)), "`obclip profile --mpc`")
     assert "mpc" not in standing_names(tmp_path)
+    (tmp_path / "runs" / "mpc-mini-00000000").mkdir(parents=True)  # of other weights
+    assert "mpc" not in standing_names(tmp_path)
     planted(tmp_path, cpu=1, sent=1)
     assert "mpc" in standing_names(tmp_path)
