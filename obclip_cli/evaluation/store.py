@@ -59,8 +59,12 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all scores are stored and come from the weights that are present now."""
-        return (self.folder / "scores.csv").exists() and runs.is_finished(self._mark_folder, self.config)
+        """Whether all scores are stored and come from the weights that are present now.
+
+        The mark of a run that every clone reads is committed, beside its scores.
+        """
+        marks = self._mark_folder, self.folder
+        return (self.folder / "scores.csv").exists() and any(runs.is_finished(mark, self.config) for mark in marks)
 
     def start(self, samples: list[Sample], left_out: Mapping[str, str], schedule: str) -> None:
         """Write the run's configuration, methods and prompts.
