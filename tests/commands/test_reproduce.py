@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from obclip_cli.compose import compose_config
 from obclip_cli.config import Config
 from obclip_cli.errors import UserError
 from obclip_cli.reproduction import contrast_claims, experiment, needs
@@ -48,7 +49,7 @@ def test_a_quick_look_holds_what_is_read_and_not_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiment, "experiment_names", lambda: [*NAMES, "mpc"])
-    run = tmp_path / "results" / "runs" / "mpc-mini-0"
+    run = experiment.run_folder(compose_config(["experiment=mpc"]), tmp_path / "results")
     for name in ("steps.csv", "images/000000.png"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
