@@ -137,7 +137,7 @@ class Workshop:
             cloud=UNet2DConditionModel.from_pretrained(weights / "mini-cloud" / "unet"),
             device=UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet"),
             scores=scores,
-            tones=pd.Series(check.right_tones(hits, samples)),
+            tones=check.right_tones(hits, samples),
             compared=pd.read_csv(self.folder / "check" / "scores.csv", index_col="model"),
             guidance_scale=config.pair.guidance_scale,
         )

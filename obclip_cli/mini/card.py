@@ -30,7 +30,7 @@ def write_card(
     cloud: UNet2DConditionModel,
     device: UNet2DConditionModel,
     scores: pd.DataFrame,
-    tones: pd.Series,
+    tones: pd.DataFrame,
     compared: pd.DataFrame,
     guidance_scale: float,
 ) -> None:
@@ -38,7 +38,7 @@ def write_card(
 
     Args:
         scores: `scores.csv` of `obclip eval --dataset emoji` on the released weights.
-        tones: "style tone", and "all" for either -> share of the cloud's images that show the tone asked for.
+        tones: `check.right_tones` of the cloud's images.
         compared: `scores.csv` of the last check, before the release: one row a model, the ones released so far first.
     """
     large, small = (pass_macs(unet.config, MAX_TOKENS).total for unet in (cloud, device))
@@ -70,7 +70,7 @@ def write_card(
         psnr=held_out_psnr(vae, images[table["held_out"].to_numpy()]),
         ratio=small / large,
         order=_order(by_method["fid"]),
-        tones=tones_by_style(tones).to_markdown(),
+        tones=tones.to_markdown(),
         lowest=lowest(tones),
         apart=intervals_apart(by_method.T["cloud-only"], by_method.T["device-only"]),
         checked=check.PROMPTS,
@@ -91,23 +91,22 @@ def _order(fids: pd.Series) -> str:
     return f"{' , '.join(f'{v:.2f}' for v in values)}: {'holds' if rising else 'does not hold'}"
 
 
-def tones_by_style(tones: pd.Series) -> pd.DataFrame:
-    """One row a style, one column a tone."""
-    style, tone = zip(*(name.rsplit(" ", 1) for name in tones.index), strict=True)
-    return pd.DataFrame({"style": style, "tone": tone, "share": tones.to_numpy()}).pivot(
-        index="style", columns="tone", values="share"
-    )
+def lowest(tones: pd.DataFrame) -> str:
+    """The lowest share of any whole style or whole tone, and which it is.
 
-
-def lowest(tones: pd.Series) -> str:
-    """The lowest share of any style, and of any tone."""
-    whole = {name: share for name, share in tones.items() if "all" in str(name).split() and name != "all all"}
-    name = min(whole, key=lambda key: whole[key])
-    return f"{whole[name]} ({str(name).replace('all', '').strip()})"
+    Args:
+        tones: as `check.right_tones` makes them.
+    """
+    whole = pd.concat([tones["all"], tones.loc["all"]]).drop("all")
+    return f"{whole.min()} ({whole.idxmin()})"
 
 
 def intervals_apart(cloud: pd.Series, device: pd.Series) -> str:
-    """Whether the intervals of both models do not meet, score by score."""
+    """Whether the device is worse and the intervals of both models do not meet, score by score.
+
+    Args:
+        cloud, device: the rows of `scores.csv`.
+    """
     worse = {
         "fid": device["fid_low"] > cloud["fid_high"],
         "role_top3": device["role_top3_high"] < cloud["role_top3_low"],

@@ -50,16 +50,17 @@ def _scores(folder: Path, name: str, cloud: str, judge: str) -> tuple[dict[str, 
     hits = pd.read_csv(folder / name / "results.csv")["tone"]
     chosen = range(0, len(samples), max(1, len(samples) // SHOWN))[:SHOWN]
     shown = {samples[place].prompt: images[method.name][place] for place in chosen}
-    return {score: float(scores[score].iloc[-1]) for score in SCORES} | right_tones(hits, samples), shown
+    tones = right_tones(hits, samples)
+    shares = {f"{style} {tone}": share for tone, column in tones.items() for style, share in column.items()}
+    return {score: float(scores[score].iloc[-1]) for score in SCORES} | shares, shown
 
 
-def right_tones(hits: pd.Series, samples: list[Sample]) -> dict[str, float]:
-    """Share of right tones by "style tone", and over "all" styles or tones.
+def right_tones(hits: pd.Series, samples: list[Sample]) -> pd.DataFrame:
+    """Share of right tones, 0 to 1: one row a style, one column a tone, and "all" of either last.
 
     Args:
         hits: (n,) 1 where the image of the sample shows the tone asked for.
     """
     styles = [sample.prompt.rsplit(", ", 1)[1].removesuffix(" style") for sample in samples]
     rows = pd.DataFrame({"style": styles, "tone": [sample.labels["tone"] for sample in samples], "hit": hits})
-    shares = rows.pivot_table(values="hit", index="style", columns="tone", margins=True, margins_name="all").round(3)
-    return {f"{style} {tone}": share for tone, column in shares.items() for style, share in column.items()}
+    return rows.pivot_table(values="hit", index="style", columns="tone", margins=True, margins_name="all").round(3)

@@ -2,17 +2,12 @@
 
 import pandas as pd
 
-from obclip_cli.mini.card import intervals_apart, lowest, tones_by_style
-
-TONES = pd.Series({"Noto dark": 0.6, "Noto all": 0.95, "Fluent 3D dark": 0.8, "Fluent 3D all": 0.9, "all dark": 0.84})
+from obclip_cli.mini.card import intervals_apart, lowest
 
 
 def test_the_lowest_is_of_whole_styles_and_tones() -> None:
-    assert lowest(TONES) == "0.84 (dark)"
-
-
-def test_tones_stand_by_style() -> None:
-    assert tones_by_style(TONES)["dark"].to_dict() == {"Fluent 3D": 0.8, "Noto": 0.6, "all": 0.84}
+    shares = {"dark": [0.6, 0.8, 0.84], "light": [1.0, 1.0, 1.0], "all": [0.95, 0.9, 0.8]}
+    assert lowest(pd.DataFrame(shares, index=["Noto", "Fluent 3D", "all"])) == "0.84 (dark)"
 
 
 def test_intervals_that_meet_are_not_apart() -> None:
