@@ -5,7 +5,8 @@ The matrix of schemes and attacks, what λ costs, and what repetition adds. What
 * all (λ = 0): every attack on requests that applies is right with exactly 1/N, as each candidate is p* equally often
   and none shows in the request. What a clock measured, or too few prompts told, must have 1/N in its interval.
 * bucket: under every attack that applies, the interval over prompts reaches down to 1/N + λ or below it.
-* replacement, word-dp: the attack that is right most often has its whole interval above 1/N.
+* replacement, word-dp: the attack that is right most often has its whole interval above 1/N; they do not where it lies
+  below 1/N and the smallest λ tried.
 """
 
 from pathlib import Path
@@ -26,6 +27,7 @@ from obclip_cli.report.privacy_plots import plot_privacy
 from obclip_cli.report.progress import ProgressBar
 from obclip_cli.reproduction.claims import Claim, Verdict, above, exactly, in_words, untested
 from obclip_cli.reproduction.experiment import run_folder, write_results
+from obclip_cli.reproduction.power import Counts
 from obclip_cli.runs import read_table
 
 ROUNDING = 1e-9
@@ -111,7 +113,10 @@ def claims(config: Config, folder: Path) -> list[Claim]:
         ours, verdict = "not run", untested("nothing was played")
         if scores is not None:
             tried = scores[(scores["scheme"] == scheme) & (scores["prompts"] > 0) & ~scores["attack"].isin(SHOWN)]
-            ours, verdict = {"all": exactly_one_of_n, "bucket": within_bound}.get(scheme, leaks)(tried)
+            if scheme in HIDING:
+                ours, verdict = HIDING[scheme](tried)
+            else:
+                ours, verdict = leaks(tried, min(settings_of(config)["plays"]["lambdas"]))
         found.append(Claim(text, source, paper, ours, verdict))
     return found
 
@@ -138,11 +143,16 @@ def within_bound(tried: pd.DataFrame) -> tuple[str, Verdict]:
     return ours, exactly(found.empty, why)
 
 
-def leaks(tried: pd.DataFrame) -> tuple[str, Verdict]:
-    """What a control must fail at."""
+def leaks(tried: pd.DataFrame, least: float) -> tuple[str, Verdict]:
+    """What a control must fail at; less than `least`, a λ, beyond a guess does not count."""
     best = tried.sort_values("low").iloc[-1]
-    ours = f"{best['attack']}: {in_words(_success(best))}; 1/N = {best['bound']:.4g}"
-    return ours, above(_success(best), float(best["bound"]), f"success of {best['attack']}", int(best["prompts"]))
+    found, bound = _success(best), float(best["bound"])
+    counts = Counts.by(-least, found, f"the smallest λ tried, {least:g}")
+    ours = f"{best['attack']}: {in_words(found)}; 1/N = {bound:.4g}"
+    return ours, above(found, bound, f"success of {best['attack']}", int(best["prompts"]), counts)
+
+
+HIDING = {"all": exactly_one_of_n, "bucket": within_bound}  # the others are controls
 
 
 def _success(row: pd.Series) -> Estimate:

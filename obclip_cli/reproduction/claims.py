@@ -1,15 +1,17 @@
 """What the paper claims, its figures, ours, and a verdict that the code computes.
 
-One rule: a claim does not hold only where the whole interval lies on the wrong side of its limit; where the interval
-straddles the limit, nothing is decided, and it is said how many prompts would decide it; where weights, data or scores
-are missing, nothing can be tested.
+One rule: a claim holds where the whole interval lies on its side of the limit, and does not where the whole interval
+lies on the other, or leaves out every advantage that counts: that one method is better is refuted by an interval in
+which it is better, if at all, by less than what counts (Lakens 2018, https://doi.org/10.1177/2515245918770963, on the
+smallest difference of interest). Between them nothing is decided, and it is said how many prompts would decide it;
+where weights, data or scores are missing, nothing can be tested.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from obclip_cli.metrics.intervals import Estimate
-from obclip_cli.reproduction.power import Contrast, power_in_words
+from obclip_cli.reproduction.power import Contrast, Counts, power_in_words
 
 HOLDS, DOES_NOT_HOLD, NOT_DECIDED, NOT_TESTABLE = "holds", "does not hold", "not decided here", "not testable here"
 LITTLE = 0.2  # of the gap between both ends
@@ -44,28 +46,38 @@ class Claim:
     reason: str = ""
 
 
-def below(difference: Estimate, limit: float, what: str, prompts: int | None = None) -> Verdict:
+def below(
+    difference: Estimate, limit: float, what: str, prompts: int | None = None, counts: Counts | None = None
+) -> Verdict:
     """Whether a difference lies below a limit: its whole interval must, or the whole interval must not.
 
     Args:
         what: names the difference, with its unit.
         prompts: that it was measured on; None where more of them would not narrow it.
+        counts: what is below by less than this does not count; None where anything does.
     """
-    return _decided(difference, limit, what, prompts, holds=difference.high < limit, fails=difference.low > limit)
+    found = Contrast(what, difference, limit, prompts or 0, counts=counts)
+    short = counts is not None and counts.reached.low > limit
+    return _decided(found, prompts, holds=difference.high < limit, fails=difference.low > limit, short=short)
 
 
-def above(difference: Estimate, limit: float, what: str, prompts: int | None = None) -> Verdict:
-    """The same for a claim that a difference lies above a limit."""
-    return _decided(difference, limit, what, prompts, holds=difference.low > limit, fails=difference.high < limit)
-
-
-def _decided(
-    difference: Estimate, limit: float, what: str, prompts: int | None, *, holds: bool, fails: bool
+def above(
+    difference: Estimate, limit: float, what: str, prompts: int | None = None, counts: Counts | None = None
 ) -> Verdict:
+    """The same for a claim that a difference lies above a limit."""
+    found = Contrast(what, difference, limit, prompts or 0, counts=counts)
+    short = counts is not None and counts.reached.high < limit
+    return _decided(found, prompts, holds=difference.low > limit, fails=difference.high < limit, short=short)
+
+
+def _decided(found: Contrast, prompts: int | None, *, holds: bool, fails: bool, short: bool) -> Verdict:
+    difference, limit = found.estimate, found.limit
     side = "below" if difference.high < limit else "above" if difference.low > limit else "not told apart from"
-    word = HOLDS if holds else DOES_NOT_HOLD if fails else NOT_DECIDED
-    told = f"{what} {in_words(difference)} is {side} {limit:.3g}"
-    power = "" if prompts is None else power_in_words(Contrast(what, difference, limit, prompts), word == NOT_DECIDED)
+    word = HOLDS if holds else DOES_NOT_HOLD if fails or short else NOT_DECIDED
+    told = f"{found.label} {in_words(difference)} is {side} {limit:.3g}"
+    if word == DOES_NOT_HOLD and not fails and found.counts is not None:
+        told += f", and what it is better by, if anything, is less than {found.counts.what}"
+    power = "" if prompts is None else power_in_words(found, word == NOT_DECIDED)
     return Verdict(word, f"{told} ({power})" if power else told)
 
 

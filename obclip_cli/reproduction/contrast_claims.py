@@ -25,11 +25,12 @@ from obclip_cli.reproduction.claims import (
 )
 from obclip_cli.reproduction.experiment import what_is_missing
 from obclip_cli.reproduction.paper import paper_rows
-from obclip_cli.reproduction.power import Contrast
+from obclip_cli.reproduction.power import Contrast, Counts
 from obclip_cli.reproduction.score_table import costs, paper_label
 from obclip_cli.runs import read_table
 
 GAP = {DEVICE_ONLY: 1.0, CLOUD_ONLY: -1.0}
+A_FIFTH = f"{LITTLE:.0%} of the gap between device-only and cloud-only"
 NO_REFERENCES = "no scores: the dataset gives no reference images"
 MISSING = {"fid_cloud": "scores.cloud_draws=0: the cloud made no images from other noise"}
 NAMES = {
@@ -58,7 +59,8 @@ def contrast_claims(config: Config, folder: Path) -> list[Claim]:
     Each has `says`, `source`, `paper` where no table prints it, and `tests`: `score` (or `cost`), `contrast` (method ->
     weight) and one of `below`, `above`, `at_most` (a limit) and `costs_little`. They are tested at every k of its
     methods, or at those in `k` or `share`; in every block, or in that of number `block`. A test with `beside: true` is
-    told, but the others decide: so the paper's own score stands beside sharper ones.
+    told, but the others decide: so the paper's own score stands beside sharper ones. Where a block has device-only and
+    cloud-only, what is better than another by less than a fifth of the gap between them does not count.
     """
     if not (config.experiment or {}).get("claims"):
         return []
@@ -120,14 +122,21 @@ def _part(blocks: list[Block], folder: Path, test: Mapping[str, Any], named: Map
     prompts = sum(prompts_in(each.run(folder)) for each in blocks)
     if "costs_little" in test:
         gap = _measured(blocks, folder, column, GAP, named)
-        less = {name: contrast.get(name, 0.0) - LITTLE * GAP.get(name, 0.0) for name in {**contrast, **GAP}}
-        left = _measured(blocks, folder, column, less, named)
+        left = _measured(blocks, folder, column, _plus(contrast, -LITTLE), named)
         verdict = costs_little(found, gap, left, label, prompts)
         tested = Contrast(f"{label} less {LITTLE:.0%} of the gap", left, 0.0, prompts, beside)
         return _Part(paper, f"{label} {in_words(found)} of a gap of {in_words(gap)}", verdict, tested, beside)
     rule, limit = (below, test["below"]) if "below" in test else (above, test["above"])
-    tested = Contrast(label, found, limit, prompts, beside)
-    return _Part(paper, f"{label} {in_words(found)}", rule(found, limit, label, prompts), tested, beside)
+    counts = None
+    if limit == 0 and GAP.keys() <= named.keys():
+        counts = Counts(A_FIFTH, _measured(blocks, folder, column, _plus(contrast, LITTLE), named))
+    tested = Contrast(label, found, limit, prompts, beside, counts)
+    return _Part(paper, f"{label} {in_words(found)}", rule(found, limit, label, prompts, counts), tested, beside)
+
+
+def _plus(contrast: Mapping[str, float], share: float) -> dict[str, float]:
+    """A contrast with a share of the gap added."""
+    return {name: contrast.get(name, 0.0) + share * GAP.get(name, 0.0) for name in {**contrast, **GAP}}
 
 
 def _in_terms(contrast: Mapping[str, float]) -> str:

@@ -23,7 +23,9 @@ CLAIMS = """# The paper's claims, and what these runs say
 The claims are the paper's (arXiv 2510.04153) in our words, but for those whose source says that they are this
 project's own. The figures here are of the runs in this folder, with 95 % intervals in brackets. The verdict is
 computed: a claim *holds* or *does not hold* where the whole interval says so; it is *not decided here* where the
-interval allows both, and *not testable here* where a model or data are missing. The likelier reason, where one is
+interval allows both, and *not testable here* where a model or data are missing. That something is better does not hold
+either where the interval leaves out every advantage that counts: a fifth of the gap between device-only and cloud-only,
+five points of a share, the smallest λ tried. The likelier reason, where one is
 given, is our judgement and no computation. On the embedded pair `mini` a verdict speaks of that pair: small images, its
 own judge, its own data. It is no verdict on the paper's models.
 """

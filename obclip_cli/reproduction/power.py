@@ -16,6 +16,25 @@ STANDARD_ERRORS = NORMAL_QUANTILE + float(stats.norm.ppf(POWER))
 
 
 @dataclass(frozen=True)
+class Counts:
+    """The least advantage that counts, where a claim says that something is better.
+
+    Attributes:
+        what: it is, such as "a fifth of the gap".
+        reached: the difference, that much worse; at the limit it is better by just what counts.
+    """
+
+    what: str
+    reached: Estimate
+
+    @classmethod
+    def by(cls, amount: float, difference: Estimate, what: str) -> "Counts":
+        """A fixed amount: negative where more is better."""
+        ends = (difference.value, difference.low, difference.high)
+        return cls(what, Estimate(*(end + amount for end in ends)))
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A difference of scores that is held against a limit.
 
@@ -23,6 +42,7 @@ class Contrast:
         label: the difference in words.
         prompts: that it was measured on.
         beside: told, but decides nothing: the paper's own score where another one is sharper.
+        counts: what it must reach to count; None where any difference does.
     """
 
     label: str
@@ -30,6 +50,7 @@ class Contrast:
     limit: float
     prompts: int
     beside: bool = False
+    counts: Counts | None = None
 
     @property
     def decides(self) -> float:
@@ -38,8 +59,14 @@ class Contrast:
 
     @property
     def would_take(self) -> float:
-        """Prompts that decide it with 80 % power, if the true difference is the one that was measured."""
-        away = abs(self.estimate.value - self.limit)
+        """Prompts that decide it with 80 % power, if the true difference is the one that was measured.
+
+        What lies on the side of the claim is held against the limit, else against the least advantage that counts.
+        """
+        away = self.estimate.value - self.limit
+        if self.counts is not None and away * (self.counts.reached.value - self.estimate.value) > 0:
+            away = self.counts.reached.value - self.limit
+        away = abs(away)
         return ceil(self.prompts * (self.decides / away) ** 2) if away > 0 else inf
 
 

@@ -21,6 +21,7 @@ from obclip_cli.reproduction.claims import (
     with_reasons,
 )
 from obclip_cli.reproduction.page import Section, write_page
+from obclip_cli.reproduction.power import Counts
 
 
 @pytest.mark.parametrize(
@@ -34,8 +35,20 @@ def test_the_whole_interval_must_say_so(low: float, high: float, when_below: str
     assert f"[{low}, {high}]" in below(estimate, 0, "FID").why
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(-0.2, 0.3, DOES_NOT_HOLD), (-0.4, 0.3, NOT_DECIDED), (-0.2, -0.1, HOLDS), (0.1, 0.2, DOES_NOT_HOLD)],
+)
+def test_an_advantage_that_does_not_count_refutes_that_something_is_better(low: float, high: float, word: str) -> None:
+    less = Estimate((low + high) / 2, low, high)
+    more = Estimate(-less.value, -high, -low)
+    assert below(less, 0, "FID", counts=Counts.by(0.3, less, "0.3")).word == word
+    assert above(more, 0, "CLIP score", counts=Counts.by(-0.3, more, "0.3")).word == word
+
+
 def test_an_unknown_figure_decides_nothing() -> None:
     assert below(UNKNOWN, 0, "FID").word == above(UNKNOWN, 0, "FID").word == NOT_DECIDED
+    assert below(UNKNOWN, 0, "FID", counts=Counts.by(1.0, UNKNOWN, "1")).word == NOT_DECIDED
 
 
 @pytest.mark.parametrize(

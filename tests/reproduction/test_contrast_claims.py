@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from obclip_cli.evaluation.blocks import blocks_of
 from obclip_cli.reproduction.claims import DOES_NOT_HOLD, HOLDS, NOT_DECIDED, NOT_TESTABLE, Claim
 from obclip_cli.reproduction.contrast_claims import contrast_claims
-from tests.reproduction.hand_made import CLIPS, FIDS, NAMES, experiment
+from tests.reproduction.hand_made import CLIPS, FIDS, METHODS, NAMES, experiment, write_run
 
 CACHE, REUSE = NAMES[-2:]
 LITTLE = {"score": "fid", "contrast": {"ObCLIP, cache": 1, "ObCLIP": -1}, "costs_little": True}
@@ -53,12 +54,34 @@ def test_without_a_gap_nothing_is_decided(tmp_path: Path, device: float) -> None
 
 @pytest.mark.parametrize(
     ("fid", "clip", "word"),
-    [(12.6, 0.74, HOLDS), (25.0, 0.74, DOES_NOT_HOLD), (12.6, 0.5, DOES_NOT_HOLD), (20.0, 0.74, NOT_DECIDED)],
+    [(12.6, 0.74, HOLDS), (25.0, 0.74, DOES_NOT_HOLD), (12.6, 0.5, DOES_NOT_HOLD), (18.0, 0.599, DOES_NOT_HOLD)],
 )
 def test_better_than_the_device_takes_both_scores(tmp_path: Path, fid: float, clip: float, word: str) -> None:
     claim = claim_of(tmp_path, BELOW_DEVICE, ABOVE_DEVICE, fids=FIDS | {REUSE: fid}, clips=CLIPS | {REUSE: clip})
     assert claim.verdict.word == word
     assert "FID of ObCLIP, cache+reuse minus device-only -14.6" in claim.paper and "CLIP score" in claim.ours
+
+
+@pytest.mark.parametrize(
+    ("fid", "spread", "word"),
+    [(20.0, 0.1, DOES_NOT_HOLD), (19.0, 0.1, HOLDS), (20.0, 1.5, NOT_DECIDED), (19.0, 1.5, NOT_DECIDED)],
+)
+def test_what_is_better_by_less_than_a_fifth_of_the_gap_does_not_count(
+    tmp_path: Path, fid: float, spread: float, word: str
+) -> None:
+    """Of 10, 2: as good as the device is not better; 1 better is, where that is known; an interval of 4 leaves both."""
+    claim = claim_of(tmp_path, BELOW_DEVICE, fids=FIDS | {REUSE: fid}, spread=spread)
+    assert claim.verdict.word == word
+    assert ("less than 20% of the gap" in claim.verdict.why) == (word == DOES_NOT_HOLD)
+
+
+def test_without_both_ends_every_difference_counts(tmp_path: Path) -> None:
+    config = experiment(BELOW_DEVICE, folder=tmp_path, fids=FIDS | {REUSE: 20.0})
+    ends = [method for method in METHODS if method != "cloud-only"]
+    config = replace(config, experiment={**config.experiment, "methods": ends})
+    write_run(blocks_of(config)[0].run(tmp_path), fids=FIDS | {REUSE: 20.0})
+    (claim,) = contrast_claims(config, tmp_path)
+    assert claim.verdict.word == NOT_DECIDED
 
 
 @pytest.mark.parametrize(("lost", "word"), [(0, HOLDS), (2, HOLDS), (10, NOT_DECIDED), (40, DOES_NOT_HOLD)])
