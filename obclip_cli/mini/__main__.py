@@ -128,7 +128,7 @@ class Workshop:
         with progress_bars() as bar:
             scores, _, samples = run_benchmark(config, methods, place, bar)
         results = pd.read_csv(place / "results.csv")
-        hits = results.loc[results["method"] == CLOUD_ONLY, "tone"].reset_index(drop=True)
+        hits = results[results["method"] == CLOUD_ONLY].reset_index(drop=True)
         card.write_card(
             package_folder() / "mini" / "MODEL_CARD.md",
             table=self.table,
@@ -137,7 +137,8 @@ class Workshop:
             cloud=UNet2DConditionModel.from_pretrained(weights / "mini-cloud" / "unet"),
             device=UNet2DConditionModel.from_pretrained(weights / "mini-device" / "unet"),
             scores=scores,
-            tones=check.right_tones(hits, samples),
+            tones=check.right_tones(hits["tone"], samples),
+            missed=check.missed_roles(hits["role_top3"], samples),
             compared=pd.read_csv(self.folder / "check" / "scores.csv", index_col="model"),
             guidance_scale=config.pair.guidance_scale,
         )

@@ -31,6 +31,7 @@ def write_card(
     device: UNet2DConditionModel,
     scores: pd.DataFrame,
     tones: pd.DataFrame,
+    missed: pd.DataFrame,
     compared: pd.DataFrame,
     guidance_scale: float,
 ) -> None:
@@ -39,6 +40,7 @@ def write_card(
     Args:
         scores: `scores.csv` of `obclip eval --dataset emoji` on the released weights.
         tones: `check.right_tones` of the cloud's images.
+        missed: `check.missed_roles` of them.
         compared: `scores.csv` of the last check, before the release: one row a model, the ones released so far first.
     """
     large, small = (pass_macs(unet.config, MAX_TOKENS).total for unet in (cloud, device))
@@ -72,6 +74,7 @@ def write_card(
         order=_order(by_method["fid"]),
         tones=tones.to_markdown(),
         lowest=lowest(tones),
+        missed=missed.to_markdown(),
         apart=intervals_apart(by_method.T["cloud-only"], by_method.T["device-only"]),
         checked=check.PROMPTS,
         compared=compared.iloc[[0, -1]].T.to_markdown(),

@@ -64,3 +64,14 @@ def right_tones(hits: pd.Series, samples: list[Sample]) -> pd.DataFrame:
     styles = [sample.prompt.rsplit(", ", 1)[1].removesuffix(" style") for sample in samples]
     rows = pd.DataFrame({"style": styles, "tone": [sample.labels["tone"] for sample in samples], "hit": hits})
     return rows.pivot_table(values="hit", index="style", columns="tone", margins=True, margins_name="all").round(3)
+
+
+def missed_roles(hits: pd.Series, samples: list[Sample]) -> pd.DataFrame:
+    """How often a role was missed, of how many images of it; roles never missed are left out.
+
+    Args:
+        hits: (n,) 1 where the judge has the role of the sample among its first three, nan where none was asked for.
+    """
+    known = pd.DataFrame({"role": [sample.labels.get("role") for sample in samples], "hit": hits}).dropna()
+    counts = known.groupby("role")["hit"].agg(missed=lambda hit: int((1 - hit).sum()), images="size")
+    return counts[counts["missed"] > 0].sort_values("missed", ascending=False, kind="stable").astype(int)

@@ -23,7 +23,7 @@ from obclip_cli.data import Sample
 from obclip_cli.mini import check
 from obclip_cli.mini.autoencoder import held_out_psnr, train_decoder
 from obclip_cli.mini.captions import tokenize
-from obclip_cli.mini.check import right_tones
+from obclip_cli.mini.check import missed_roles, right_tones
 from obclip_cli.mini.device_training import block_outputs, create_device, train_device
 from obclip_cli.mini.diffusion_training import NOISE, OFTENER, Examples, capped_snr_weights, create_cloud, draw_weights
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, keep_norms_in_fp32, start_of
@@ -118,6 +118,13 @@ def test_right_tones_are_counted_by_style_and_tone() -> None:
     shares = right_tones(pd.Series([1.0, 0.0, 1.0, 1.0]), samples)
     assert shares.loc["Noto", "dark"] == 0.5 and shares.loc["Fluent 3D", "all"] == 1
     assert shares.loc["all", "dark"] == 0.667 and shares.loc["all", "all"] == 0.75
+
+
+def test_missed_roles_are_counted_and_others_left_out() -> None:
+    asked = [{"role": "cook"}, {"role": "walking"}, {"role": "walking"}, {"role": "cook"}, {"tone": "dark"}]
+    samples = [Sample("a prompt", 0, labels) for labels in asked]
+    missed = missed_roles(pd.Series([1.0, 0.0, 1.0, 1.0, float("nan")]), samples)
+    assert missed.to_dict("index") == {"walking": {"missed": 1, "images": 2}}
 
 
 def test_a_model_is_compared_with_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
