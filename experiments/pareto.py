@@ -301,7 +301,7 @@ def _chosen(config: Config, results: pd.DataFrame) -> Claim:
             verdicts.append(exactly(same, f"{preset} is {best or 'none'} of {told}"))
         ours.append(f"guidance {guidance:g}, for {preset}: {best or 'none'} (of {told})")
     text = "The presets thin_k10, thin_k5 and trunk_k5 are what the rule picks on prompts that the table does not hold."
-    rule = f"{choice['rule']} ({choice['ssim']})"
+    rule = f"ours: {choice['rule']} ({choice['ssim']})"
     return Claim(
         text, rule, NONE_QUOTED, "; ".join(ours), all_of(verdicts) if verdicts else untested("nothing was tried")
     )

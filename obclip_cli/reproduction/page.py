@@ -29,6 +29,7 @@ five points of a share, the smallest λ tried. The likelier reason, where one is
 given, is our judgement and no computation. On the embedded pair `mini` a verdict speaks of that pair: small images, its
 own judge, its own data. It is no verdict on the paper's models.
 """
+OWN = "our"  # how the source begins of a claim that is not the paper's
 SUMMED = {
     HOLDS: "hold",
     DOES_NOT_HOLD: "do not hold",
@@ -97,14 +98,21 @@ def write_claims(claims: list[Claim], folder: Path) -> str:
     """Write `claims.md`, verdicts before figures, and `claims.csv`; return how many claims hold."""
     rows = [{**asdict(claim), "verdict": claim.verdict.word, "why": claim.verdict.why} for claim in claims]
     table = pd.DataFrame(rows, columns=["claim", "source", "paper", "ours", "verdict", "why", "reason"])
-    counted = Counter(table["verdict"])
-    summary = f"Of {len(table)} claims {', '.join(f'{counted[word]} {said}' for word, said in SUMMED.items())}."
+    quoted = [claim for claim in claims if not claim.source.startswith(OWN)]
+    summary = f"Of {len(claims)} claims {_counted(claims)}."
+    if 0 < len(quoted) < len(claims):
+        summary += f" Of the paper's among them, {len(quoted)}, {_counted(quoted)}."
     short = table[["claim", "source", "verdict"]].map(lambda cell: str(cell).replace("|", r"\|"))
     short.insert(0, "", range(1, len(short) + 1))
     details = [_details(number, claim) for number, claim in enumerate(claims, start=1)]
     write_text(folder / "claims.csv", table.to_csv(index=False))
     write_text(folder / "claims.md", "\n\n".join([CLAIMS, summary, short.to_markdown(index=False), *details]) + "\n")
     return summary
+
+
+def _counted(claims: list[Claim]) -> str:
+    counted = Counter(claim.verdict.word for claim in claims)
+    return ", ".join(f"{counted[word]} {said}" for word, said in SUMMED.items())
 
 
 def _details(number: int, claim: Claim) -> str:

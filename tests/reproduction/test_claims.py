@@ -20,7 +20,7 @@ from obclip_cli.reproduction.claims import (
     untested,
     with_reasons,
 )
-from obclip_cli.reproduction.page import Section, write_page
+from obclip_cli.reproduction.page import Section, write_claims, write_page
 from obclip_cli.reproduction.power import Counts
 
 
@@ -83,6 +83,15 @@ def test_the_pages_have_every_claim_under_its_experiment_and_the_right_count(tmp
     assert "* **does not hold**: 1 | 2" in told and "* Here: no figures" in told
     assert all(f"## {number}. {claim.claim} (Fig. 3)" in told for number, claim in enumerate(claims, start=1))
     assert list(pd.read_csv(tmp_path / "claims.csv")["verdict"])[2:] == [NOT_DECIDED, NOT_TESTABLE, NOT_TESTABLE]
+
+
+def test_the_papers_claims_are_counted_by_themselves_too(tmp_path: Path) -> None:
+    sources, verdicts = ("Table 2", "our own question", "ours; none"), (exactly(True, ""), exactly(False, ""))
+    claims = [Claim("a claim", source, "", "", verdict) for source in sources for verdict in verdicts]
+    summary = write_claims(claims, tmp_path)
+    assert summary.startswith("Of 6 claims 3 hold, 3 do not hold,")
+    assert "Of the paper's among them, 2, 1 hold, 1 do not hold," in summary
+    assert "among them" not in write_claims(claims[:2], tmp_path)
 
 
 def test_a_reason_is_given_only_where_a_claim_fails_or_is_undecided(tmp_path: Path) -> None:
