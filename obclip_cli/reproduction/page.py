@@ -101,7 +101,7 @@ def write_claims(claims: list[Claim], folder: Path) -> str:
     quoted = [claim for claim in claims if not claim.source.startswith(OWN)]
     summary = f"Of {len(claims)} claims {_counted(claims)}."
     if 0 < len(quoted) < len(claims):
-        summary += f" Of the paper's among them, {len(quoted)}, {_counted(quoted)}."
+        summary += f" Among them are {len(quoted)} of the paper's: {_counted(quoted)}."
     short = table[["claim", "source", "verdict"]].map(lambda cell: str(cell).replace("|", r"\|"))
     short.insert(0, "", range(1, len(short) + 1))
     details = [_details(number, claim) for number, claim in enumerate(claims, start=1)]

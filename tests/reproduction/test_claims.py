@@ -90,8 +90,8 @@ def test_the_papers_claims_are_counted_by_themselves_too(tmp_path: Path) -> None
     claims = [Claim("a claim", source, "", "", verdict) for source in sources for verdict in verdicts]
     summary = write_claims(claims, tmp_path)
     assert summary.startswith("Of 6 claims 3 hold, 3 do not hold,")
-    assert "Of the paper's among them, 2, 1 hold, 1 do not hold," in summary
-    assert "among them" not in write_claims(claims[:2], tmp_path)
+    assert "Among them are 2 of the paper's: 1 hold, 1 do not hold," in summary
+    assert "Among them" not in write_claims(claims[:2], tmp_path)
 
 
 def test_a_reason_is_given_only_where_a_claim_fails_or_is_undecided(tmp_path: Path) -> None:
