@@ -62,7 +62,9 @@ def test_table_6_has_thirty_candidates_and_our_count_of_the_papers(reproduced: R
     shared = table.loc["ObCLIP, k=5, cache+reuse"]
     assert shared["fid_paper"] == 113.30 and shared[["fid", "clip", "gender", "tone"]].notna().all()
     assert pd.isna(table.loc["Hybrid SD, k=5", "fid_paper"])  # which its table leaves out
-    assert "n30, k=10" in reproduced.claims("table6")[-1].ours  # against the run of Table 2 beside it
+    claim = reproduced.claims("table6")[-1]  # against the run of Table 2 beside it
+    assert claim.ours.startswith("distance above cloud-only's") and "n30, k=10" in claim.ours
+    assert claim.verdict.why.count("Beside it") == 2  # both FIDs are told
 
 
 @pytest.mark.parametrize(
