@@ -80,7 +80,7 @@ def test_both_schedules_of_table_4() -> None:
     shared, own = blocks_of(compose_config(["experiment=table4", "hybrid.handover=history"]))
     assert shared.methods == blocks_of(compose_config(["experiment=table3", "hybrid.handover=history"]))[0].methods
     assert [method.timestep_shift for method in own.methods] == [0, 0, 8, 8, 10, 4, 0]
-    assert [method.switch_point for method in own.methods] == [8, 4, 4, 4, 4, 4]
+    assert [method.switch_point for method in own.methods] == [8, 0, 4, 4, 4, 4, 4]
     assert not any(method.hidden or method.cache.reuse for method in own.methods)
     assert {method.handover for method in own.methods} == {"restart"}
 
