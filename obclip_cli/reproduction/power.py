@@ -30,8 +30,7 @@ class Counts:
     @classmethod
     def by(cls, amount: float, difference: Estimate, what: str) -> "Counts":
         """A fixed amount: negative where more is better."""
-        ends = (difference.value, difference.low, difference.high)
-        return cls(what, Estimate(*(end + amount for end in ends)))
+        return cls(what, Estimate(difference.value + amount, difference.low + amount, difference.high + amount))
 
 
 @dataclass(frozen=True)
