@@ -181,8 +181,7 @@ def _dataset_of(asked: dict[str, Any], pair: PairConfig, size: str) -> dict[str,
         raise UserError(
             f"pair.{kind}={name} is no dataset; {nearest(name, [p.stem for p in path.parent.glob('*.yaml')])}"
         )
-    limit = sized(limits.get(pair.name), size)
-    asked["limit"] = limit if asked["limit"] is None else asked["limit"]
+    asked["limit"] = sized(limits.get(pair.name) if asked["limit"] is None else asked["limit"], size)
     return yaml.safe_load(path.read_text()) | {key: value for key, value in asked.items() if value is not None}
 
 

@@ -25,9 +25,9 @@ project's own. The figures here are of the runs in this folder, with 95 % interv
 computed: a claim *holds* or *does not hold* where the whole interval says so; it is *not decided here* where the
 interval allows both, and *not testable here* where a model or data are missing. That something is better does not hold
 either where the interval leaves out every advantage that counts: a fifth of the gap between device-only and cloud-only,
-five points of a share, the smallest λ tried. The likelier reason, where one is
-given, is our judgement and no computation. On the embedded pair `mini` a verdict speaks of that pair: small images, its
-own judge, its own data. It is no verdict on the paper's models.
+five points of a share, the smallest λ tried (a rule set after most results had been seen). The likelier reason, where
+one is given, is our judgement and no computation. On the embedded pair `mini` a verdict speaks of that pair: small
+images, its own judge, its own data. It is no verdict on the paper's models.
 """
 OWN = "our"  # how the source begins of a claim that is not the paper's
 SUMMED = {

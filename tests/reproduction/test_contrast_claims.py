@@ -75,6 +75,12 @@ def test_what_is_better_by_less_than_a_fifth_of_the_gap_does_not_count(
     assert ("less than 20% of the gap" in claim.verdict.why) == (word == DOES_NOT_HOLD)
 
 
+@pytest.mark.parametrize(("fid", "spread", "word"), [(10.0, 0.1, DOES_NOT_HOLD), (10.0, 1.5, NOT_DECIDED)])
+def test_what_the_cloud_is_better_by_must_count_too(tmp_path: Path, fid: float, spread: float, word: str) -> None:
+    test = {"score": "fid", "contrast": {"ObCLIP, cache+reuse": 1, "cloud-only": -1}, "above": 0}
+    assert claim_of(tmp_path, test, fids=FIDS | {REUSE: fid}, spread=spread).verdict.word == word
+
+
 def test_without_both_ends_every_difference_counts(tmp_path: Path) -> None:
     config = experiment(BELOW_DEVICE, folder=tmp_path, fids=FIDS | {REUSE: 20.0})
     ends = [method for method in METHODS if method != "cloud-only"]

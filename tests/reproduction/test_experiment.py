@@ -52,6 +52,14 @@ def test_what_an_experiment_plays_has_its_size_at_any_depth() -> None:
     assert quick is not None and full is not None
     assert 0 < quick["plays"]["made"] < full["plays"]["made"]
     assert quick["plays"]["lambdas"] == full["plays"]["lambdas"]
+
+
+@pytest.mark.parametrize("pair", ["mini", "sd14-bksdm-small"])
+def test_a_limit_of_two_sizes_holds_for_every_pair(pair: str) -> None:
+    sizes = [compose_config(["experiment=figure6", f"pair={pair}", f"size={size}"]) for size in ("quick", "full")]
+    assert [config.dataset["limit"] for config in sizes] == [48, 200]
+    one = compose_config(["experiment=figure6", f"pair={pair}", "dataset.limit=7"])
+    assert one.dataset["limit"] == 7
     typed = compose_config(["experiment=privacy", "experiment.plays.made=7"]).experiment
     assert typed is not None and typed["plays"]["made"] == 7
 
