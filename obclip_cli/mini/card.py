@@ -74,7 +74,7 @@ def write_card(
         order=_order(by_method["fid"]),
         tones=tones.to_markdown(),
         lowest=lowest(tones),
-        missed=missed.to_markdown(),
+        missed=missed.to_markdown() if len(missed) else "(none is missed)",
         apart=intervals_apart(by_method.T["cloud-only"], by_method.T["device-only"]),
         checked=check.PROMPTS,
         compared=compared.iloc[[0, -1]].T.to_markdown(),

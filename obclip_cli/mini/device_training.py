@@ -21,7 +21,7 @@ from obclip_cli.mini.diffusion_training import NOISE, Examples, noised
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, compute_device, keep_norms_in_fp32, start_of
 
 RECIPE = Recipe(steps=1500, batch_size=64, learning_rate=1e-3)
-CONTINUED = replace(RECIPE, steps=1200, learning_rate=3e-4)
+CONTINUED = replace(RECIPE, steps=1000, learning_rate=3e-4)
 FEATURE_WEIGHT = 0.2
 
 

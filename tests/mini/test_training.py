@@ -25,7 +25,17 @@ from obclip_cli.mini.autoencoder import held_out_psnr, train_decoder
 from obclip_cli.mini.captions import tokenize
 from obclip_cli.mini.check import missed_roles, right_tones
 from obclip_cli.mini.device_training import block_outputs, create_device, train_device
-from obclip_cli.mini.diffusion_training import NOISE, OFTENER, Examples, capped_snr_weights, create_cloud, draw_weights
+from obclip_cli.mini.diffusion_training import (
+    MIRRORED,
+    NOISE,
+    NOISE_ALONE,
+    OFTENER,
+    Examples,
+    capped_snr_weights,
+    create_cloud,
+    draw_weights,
+    noised,
+)
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, keep_norms_in_fp32, start_of
 from obclip_cli.resources import package_folder
 
@@ -96,12 +106,37 @@ def test_autocast_is_on_where_a_cpu_multiplies_bf16_and_leaves_fused_attention_o
 
 def test_tones_are_drawn_evenly_within_styles_however_many_pictures_there_are() -> None:
     groups = [("noto", "dark")] * 7 + [("noto", "")] * 2 + [("fluent-3d", "medium")] + [("fluent-3d", "light")] * 3
-    table = pd.DataFrame(groups, columns=["style", "tone"]).assign(category="person", label="cook")
-    table = pd.concat([table, pd.DataFrame([{"style": "noto", "tone": "", "category": "other", "label": "ball"}])])
+    table = pd.DataFrame(groups, columns=["style", "tone"]).assign(category="person", role="cook")
+    table = pd.concat([table, pd.DataFrame([{"style": "noto", "tone": "", "category": "other", "role": "ball"}])])
     weights = pd.Series(draw_weights(table.reset_index(drop=True)).tolist())
     shares = weights[:13].groupby(pd.Series(groups)).sum().to_dict()
     assert shares == pytest.approx({group: OFTENER.get(group, 1.0) for group in set(groups)})
     assert weights[13] == 0
+
+
+def test_poses_with_a_mirrored_twin_are_drawn_oftener_and_tones_stay_even() -> None:
+    roles = ["walking", "walking facing right", "cook", "pilot", "walking", "cook"]
+    table = pd.DataFrame({"role": roles, "style": "noto", "tone": ["dark"] * 4 + ["light"] * 2, "category": "person"})
+    weights = draw_weights(table)
+    assert weights[0] == weights[1] == MIRRORED * weights[2] == MIRRORED * weights[3]
+    assert weights[4] == MIRRORED * weights[5]
+    assert weights[:4].sum().item() == pytest.approx(weights[4:].sum().item())
+
+
+def test_a_share_of_the_batch_begins_where_sampling_does_and_is_to_find_the_picture_there() -> None:
+    scheduler, latents = DDPMScheduler(**NOISE), torch.full((2000, 1, 2, 2), 3.0)
+    generator = torch.Generator().manual_seed(0)
+    noisy, timesteps, velocity = noised(scheduler, latents, generator, torch.device("cpu"), NOISE_ALONE)
+    kept = scheduler.alphas_cumprod[timesteps][:, None, None, None]
+    noise = (noisy - kept.sqrt() * latents) / (1 - kept).sqrt()
+    implied = kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    alone = (implied - velocity).abs().amax((1, 2, 3)) > 1e-4
+    assert alone.float().mean().item() == pytest.approx(NOISE_ALONE, abs=0.02)
+    assert (timesteps[alone] == 999).all()
+    assert noisy[alone].mean().item() == pytest.approx(0, abs=0.1)  # nothing of the picture is in it
+    clean = kept.sqrt() * noisy - (1 - kept).sqrt() * velocity
+    assert clean[alone].mean().item() == pytest.approx(3, rel=0.02)
+    assert timesteps[~alone].float().mean().item() == pytest.approx(499.5, abs=20)
 
 
 def test_the_loss_weighs_noise_evenly_and_details_no_more_than_the_cap() -> None:
