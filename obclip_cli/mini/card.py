@@ -41,7 +41,7 @@ def write_card(
         scores: `scores.csv` of `obclip eval --dataset emoji` on the released weights.
         tones: `check.right_tones` of the cloud's images.
         missed: `check.missed_roles` of them.
-        compared: `scores.csv` of the last check, before the release: one row a model, the ones released so far first.
+        compared: `scores.csv` of the last check: one row a cloud model, those released so far first.
     """
     large, small = (pass_macs(unet.config, MAX_TOKENS).total for unet in (cloud, device))
     people = table[(table["category"] == "person") & (table["tone"] != "")]
@@ -77,7 +77,7 @@ def write_card(
         missed=missed.to_markdown() if len(missed) else "(none is missed)",
         apart=intervals_apart(by_method.T["cloud-only"], by_method.T["device-only"]),
         checked=check.PROMPTS,
-        compared=compared.iloc[[0, -1]].T.to_markdown(),
+        compared=compared.T.to_markdown(),
     )
     path.write_text(filled, encoding="utf-8")
 

@@ -24,7 +24,7 @@ OFTENER = {("fluent-3d", "medium-light"): 2.0, ("fluent-3d", "medium"): 2.0}
 MIRRORED = 4.0
 # Sampling begins with noise alone, but this schedule leaves some of the picture in its last step (Lin et al., arXiv
 # 2305.08891): enough to learn there, from it and not from words, which way a person faces. So this share of a batch is
-# noise alone. The device learns without: it goes on from the cloud's latents, and alone faces either way.
+# noise alone. The device learns without: what it goes on from was begun by the cloud.
 NOISE_ALONE = 0.2
 FACING_RIGHT = " facing right"
 PEOPLE_SHARE = 0.78
