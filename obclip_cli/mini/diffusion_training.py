@@ -20,7 +20,7 @@ CONTINUED = Recipe(steps=2200, batch_size=64, learning_rate=3e-4)
 SNR_CAP = 5.0
 # How much oftener a tone of a style is drawn than the others: the weights released first learnt these two swapped.
 OFTENER = {("fluent-3d", "medium-light"): 2.0, ("fluent-3d", "medium"): 2.0}
-# How much oftener a pose is drawn that has a mirrored twin: of held-out ones half came out facing the wrong way.
+# How much oftener a pose is drawn that has a mirrored twin: it often came out facing the wrong way.
 MIRRORED = 4.0
 # Sampling begins with noise alone, but this schedule leaves some of the picture in its last step (Lin et al., arXiv
 # 2305.08891): enough to learn there, from it and not from words, which way a person faces. So this share of a batch is
