@@ -239,3 +239,19 @@ def test_packaged_weights_stay_small_and_the_device_cheap() -> None:
         UNet2DConditionModel.load_config(WEIGHTS / name, subfolder="unet") for name in ("mini-cloud", "mini-device")
     )
     assert pass_macs(device, 24).total <= pass_macs(cloud, 24).total / 3
+
+
+def test_words_and_not_the_noise_say_which_way_the_released_cloud_draws_a_person() -> None:
+    weights = package_folder() / "mini" / "weights" / "mini-cloud"
+    pipe = StableDiffusionPipeline.from_pretrained(weights, dtype=torch.float32, safety_checker=None)
+    noise = torch.randn(16, 8, 16, 16, generator=torch.Generator().manual_seed(1))
+    foretold = []
+    for pose in ("walking", "walking facing right"):
+        tokens = tokenize(pipe.tokenizer, [f"a man {pose} with light skin, Twemoji style"])
+        with torch.no_grad():
+            embeds = pipe.text_encoder(tokens).last_hidden_state.expand(16, -1, -1)
+            foretold.append(-pipe.unet(noise, 999, embeds).sample)  # at the last step about the clean latents
+    left, right = foretold
+    axis = right.mean(0) - left.mean(0)
+    along_left, along_right = ((latents * axis).sum((1, 2, 3)) for latents in (left, right))
+    assert along_left.max() < along_right.min()  # with the weights before, which were never shown noise alone, they mix
