@@ -20,7 +20,7 @@ from torch import nn
 
 from obclip_cli.cost.macs import pass_macs
 from obclip_cli.data import Sample
-from obclip_cli.mini import check
+from obclip_cli.mini import check, diffusion_training
 from obclip_cli.mini.autoencoder import held_out_psnr, train_decoder
 from obclip_cli.mini.captions import tokenize
 from obclip_cli.mini.check import missed_roles, right_tones
@@ -35,6 +35,7 @@ from obclip_cli.mini.diffusion_training import (
     create_cloud,
     draw_weights,
     noised,
+    train_cloud,
 )
 from obclip_cli.mini.training import Losses, Recipe, Training, autocast, keep_norms_in_fp32, start_of
 from obclip_cli.resources import package_folder
@@ -137,6 +138,25 @@ def test_a_share_of_the_batch_begins_where_sampling_does_and_is_to_find_the_pict
     clean = kept.sqrt() * noisy - (1 - kept).sqrt() * velocity
     assert clean[alone].mean().item() == pytest.approx(3, rel=0.02)
     assert timesteps[~alone].float().mean().item() == pytest.approx(499.5, abs=20)
+
+
+def test_the_cloud_is_shown_noise_alone_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = StableDiffusionPipeline.from_pretrained(WEIGHTS / "mini-cloud", safety_checker=None).tokenizer
+    shown = []
+
+    def record(unet: UNet2DConditionModel, arguments: tuple[torch.Tensor, ...]) -> None:
+        shown.append(arguments[1])
+
+    def watched(latent_channels: int) -> UNet2DConditionModel:
+        unet = create_cloud(latent_channels)
+        unet.register_forward_pre_hook(record)
+        return unet
+
+    monkeypatch.setattr(diffusion_training, "create_cloud", watched)
+    tokens, all_rows = tokenize(tokenizer, ["a woman", "a man", "a cat", ""]), torch.ones(3)
+    examples = Examples(torch.randn(3, 8, 16, 16), tokens[:3, None], all_rows, all_rows, tokens[3])
+    assert train_cloud(examples, tokenizer, tmp_path, Recipe(1, 64, 1e-9)) is not None
+    assert (shown[0] == 999).sum() > 0.1 * 64  # stratified draws alone give one of 64
 
 
 def test_the_loss_weighs_noise_evenly_and_details_no_more_than_the_cap() -> None:
