@@ -11,7 +11,7 @@ COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52")
 
 
 def plot_natural_text(table: pd.DataFrame, path: Path, *, title: str) -> None:
-    """What single prompts tell beyond the prior; many prompts of one person; published images and their cost.
+    """What single prompts tell beyond the prior; many prompts of one person; published images.
 
     Args:
         table: one row an attack, as `experiments/natural_text.py` stores them.
@@ -46,9 +46,15 @@ def _many(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def _published(axis: Axes, rows: pd.DataFrame) -> None:
-    axis.plot(100 * rows["success"], 100 * rows["attributes_right"], "o", color=COLOURS[3])
-    for name, found, right in zip(rows["setting"], rows["success"], rows["attributes_right"], strict=True):
-        axis.annotate(str(name), (100 * found, 100 * right), fontsize=6, xytext=(5, -2), textcoords="offset points")
-    axis.set(xlabel="p* found from the published image, % ↓", xlim=(0, 175))
-    axis.margins(y=0.1)
-    axis.set_title("attributes right in the image, % ↑", fontsize=9)
+    found, prior = 100 * rows["success"].to_numpy(), 100 * rows["prior"].to_numpy()
+    low, high = (prior + 100 * rows[end].to_numpy() for end in ("low", "high"))
+    places = range(len(rows))
+    axis.errorbar(found, places, xerr=[found - low, high - found], fmt="o", color=COLOURS[3], markersize=4)
+    axis.plot(prior, places, ":", color="black", linewidth=1)
+    said = zip(rows["setting"], rows["attributes_right"], strict=True)
+    names = [f"{name} ({right:.0%} right)".replace(", ", ",\n") for name, right in said]
+    axis.set_yticks(places, names, fontsize=7)
+    axis.set(xlim=(0, 100))
+    axis.set_xlabel("dotted: 1/N; right: attributes in the image", fontsize=9)
+    axis.invert_yaxis()
+    axis.set_title("p* found from the published image, % ↓", fontsize=9)
